@@ -1,0 +1,213 @@
+"""The matrix calculus: five rules, as functions on arrays and as composable objects.
+
+f is a scalar function of a matrix G, and G a function of a matrix X. A rule gives df/dX
+from df/dG and the constant of G; df/dX has the shape of X and holds the partial
+derivative with respect to each entry. A letter with a d in front is the derivative of f
+with respect to it: dG = df/dG.
+
+==============================  ===================  =============================
+rule                            G(X)                 df/dX
+==============================  ===================  =============================
+:func:`right_multiplication`    X W                  df/dG Wᵀ
+:func:`left_multiplication`     W X                  Wᵀ df/dG
+:func:`elementwise`             g(X)                 df/dG ⊙ g'(X)
+:func:`addition`                X + C                df/dG
+:func:`squared_frobenius_norm`  f(G) = ‖G‖²_F        df/dG = 2 G
+==============================  ===================  =============================
+
+The network's backward pass and its squared error are made of these functions. Arrays
+may carry leading axes: a stack of matrices is differentiated matrix by matrix.
+
+Examples
+--------
+The derivative of f(X) = ‖X W - Y‖²_F is 2 (X W - Y) Wᵀ, put together by the rules:
+
+>>> import numpy as np
+>>> from skbackprop.calculus import Add, RightMultiply, SquaredFrobeniusNorm
+>>> X, W, Y = np.array([[1., 2.]]), np.array([[3.], [4.]]), np.array([[1.]])
+>>> f = SquaredFrobeniusNorm() @ Add(-Y) @ RightMultiply(W)
+>>> f.value(X)
+100.0
+>>> f.derivative(X)
+array([[60., 80.]])
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def right_multiplication(dG: Array, W: Array, out: Array | None = None) -> Array:
+    """df/dX = df/dG Wᵀ,  where G(X) = X W."""
+    if dG.shape[-1] == 1:
+        # A column times a row is no work for BLAS: multiply is 4 to 6 times faster.
+        return np.multiply(dG, W.swapaxes(-1, -2), out=out)
+    return np.matmul(dG, W.swapaxes(-1, -2), out=out)
+
+
+def left_multiplication(dG: Array, W: Array, out: Array | None = None) -> Array:
+    """df/dX = Wᵀ df/dG,  where G(X) = W X."""
+    return np.matmul(W.swapaxes(-1, -2), dG, out=out)
+
+
+def elementwise(dG: Array, derivative: Array, out: Array | None = None) -> Array:
+    """df/dX = df/dG ⊙ g'(X),  where G(X) = g(X) and `derivative` is g'(X)."""
+    return np.multiply(dG, derivative, out=out)
+
+
+def addition(dG: Array, C: Any = None, out: Array | None = None) -> Array:
+    """df/dX = df/dG,  where G(X) = X + C: a constant added changes no derivative."""
+    if out is None or out is dG:
+        return dG
+    np.copyto(out, dG)
+    return out
+
+
+def squared_frobenius_norm(G: Array, out: Array | None = None) -> Array:
+    """df/dG = 2 G,  where f(G) = ‖G‖²_F."""
+    return np.multiply(G, 2, out=out)
+
+
+# ----- the same rules as objects -----------------------------------------------------
+
+
+class Function:
+    """f(G(X)): functions joined by @, the innermost last.
+
+    ``.value(X)`` is the function's value and ``.derivative(X)`` is df/dX; a derivative
+    needs a chain whose outermost function is a scalar one.
+    """
+
+    def value(self, X: Array) -> Any:
+        """G(X)."""
+        raise NotImplementedError
+
+    def pull_back(self, dG: Any, X: Array) -> Array:
+        """df/dX, given df/dG."""
+        raise NotImplementedError
+
+    def derivative(self, X: Array) -> Array:
+        """df/dX at X, for a function whose value is a scalar f.
+
+        Raises
+        ------
+        TypeError
+            If the value is a matrix: only df/dX of a scalar f is defined here.
+        """
+        f = self.value(X)
+        if np.ndim(f) != 0:
+            raise TypeError(
+                f"df/dX needs a scalar function f, and the value of this one has shape "
+                f"{np.shape(f)}: put a matrix-to-scalar function such as "
+                "SquaredFrobeniusNorm() in front, f @ G"
+            )
+        return self.pull_back(1.0, X)
+
+    def __matmul__(self, inner: "Function") -> "Composition":
+        if not isinstance(inner, Function):
+            return NotImplemented
+        return Composition(self, inner)
+
+
+class Composition(Function):
+    """f(G(X)): df/dX from df/dG by the inner function's rule."""
+
+    def __init__(self, outer: Function, inner: Function):
+        self.outer, self.inner = outer, inner
+
+    def value(self, X):
+        """outer(inner(X))."""
+        return self.outer.value(self.inner.value(X))
+
+    def pull_back(self, dG, X):
+        """The outer function's rule at G = inner(X), then the inner one's at X."""
+        return self.inner.pull_back(self.outer.pull_back(dG, self.inner.value(X)), X)
+
+    def __repr__(self):
+        return f"{self.outer!r} @ {self.inner!r}"
+
+
+class _WithConstant(Function):
+    def __init__(self, constant):
+        self.constant = np.asarray(constant)
+
+    def __repr__(self):
+        shape = "×".join(map(str, self.constant.shape))
+        return f"{type(self).__name__}({shape})"
+
+
+class RightMultiply(_WithConstant):
+    """G(X) = X W."""
+
+    def value(self, X):
+        """X W."""
+        return X @ self.constant
+
+    def pull_back(self, dG, X):
+        """df/dX = df/dG Wᵀ."""
+        return right_multiplication(dG, self.constant)
+
+
+class LeftMultiply(_WithConstant):
+    """G(X) = W X."""
+
+    def value(self, X):
+        """W X."""
+        return self.constant @ X
+
+    def pull_back(self, dG, X):
+        """df/dX = Wᵀ df/dG."""
+        return left_multiplication(dG, self.constant)
+
+
+class Add(_WithConstant):
+    """G(X) = X + C."""
+
+    def value(self, X):
+        """X + C; C has the shape of X, or one that NumPy stretches to it."""
+        G = X + self.constant
+        if G.shape != np.shape(X):  # X itself stretched: df/dX would not be df/dG
+            raise ValueError(f"X + C: C of shape {self.constant.shape} for X of {np.shape(X)}")
+        return G
+
+    def pull_back(self, dG, X):
+        """df/dX = df/dG."""
+        return addition(dG, self.constant)
+
+
+class Elementwise(Function):
+    """G(X) = g(X), for an object g with ``value(Z)`` and ``derivative(Z, A)``.
+
+    Every entry of :data:`skbackprop.activations.ACTIVATIONS` is such an object.
+    """
+
+    def __init__(self, g):
+        self.g = g
+
+    def value(self, X):
+        """g(X)."""
+        return self.g.value(X)
+
+    def pull_back(self, dG, X):
+        """df/dX = df/dG ⊙ g'(X)."""
+        return elementwise(dG, self.g.derivative(X, self.g.value(X)))
+
+    def __repr__(self):
+        return f"Elementwise({self.g!r})"
+
+
+class SquaredFrobeniusNorm(Function):
+    """f(G) = ‖G‖²_F, the sum of the squares of all entries."""
+
+    def value(self, X):
+        """‖X‖²_F."""
+        return float(np.vdot(X, X))
+
+    def pull_back(self, dG, X):
+        """df/dX = df/dG · 2 X: dG is a number, 1 when nothing stands outside."""
+        return dG * squared_frobenius_norm(X)
+
+    def __repr__(self):
+        return "SquaredFrobeniusNorm()"

@@ -1,0 +1,323 @@
+"""Losses: f and df/dA[L], side by side.
+
+A loss is a mean over the m rows of a batch, summed over the outputs k,
+
+    f(A) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ),    wᵢ = 1/m without weights,
+
+with A = A[L] the predictions and Y the targets, both (m, outputs), and the weights w a
+column or None. (In training wᵢ is sample_weightᵢ / (m · mean of all sample_weight): the
+weights of all rows sum to one, those of a batch do so on average.) Two methods:
+
+``value(A, Y, weight=None)``
+    f, a float.
+``derivative(A, Y, weight=None, out=None)``
+    df/dA, of A's shape.
+
+An object of a user's own with these two serves wherever a name does. More convenient is
+a subclass of :class:`Loss` that gives ℓ and dℓ/da elementwise: the mean, the weights and
+the best constant come with it.
+
+To add a loss to the package, write its class and its entry in :data:`LOSSES`; the tests
+run over that table.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import xlogy
+
+from . import calculus
+from .blocks import BLOCK, blocks, blockwise
+
+Array = np.ndarray
+
+
+class Loss:
+    """f(A) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ), from an elementwise ℓ and its derivative.
+
+    Subclasses define ``elementwise(A, Y)`` and ``elementwise_derivative(A, Y)``.
+
+    Attributes
+    ----------
+    degree : float or None
+        d of ℓ(s a, s y) = s^d ℓ(a, y): how the loss changes with y's units. None if it
+        has no such rule; the regressor then leaves y as it is.
+    output_activation : str
+        What the last layer's activation is unless the user names another.
+    canonical : str or None
+        The output activation for which ``derivative_Z`` gives df/dZ[L] directly.
+    """
+
+    degree: ClassVar[float | None] = None
+    output_activation: ClassVar[str] = "identity"
+    canonical: ClassVar[str | None] = None
+
+    def elementwise(self, A: Array, Y: Array) -> Array:
+        """ℓ(a, y)."""
+        raise NotImplementedError
+
+    def elementwise_derivative(self, A: Array, Y: Array) -> Array:
+        """dℓ/da."""
+        raise NotImplementedError
+
+    def value(self, A: Array, Y: Array, weight: Array | None = None) -> float:
+        """f = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ)."""
+        total = 0.0
+        for rows in blocks(len(A), max(1, BLOCK // A.shape[1])):
+            loss = self.elementwise(A[rows], Y[rows])
+            total += float(np.sum(loss if weight is None else weight[rows] * loss))
+        return total if weight is not None else total / len(A)
+
+    def derivative(self, A, Y, weight=None, out=None) -> Array:
+        """df/dA = w dℓ/da."""
+        dA = blockwise(self.elementwise_derivative, A, Y, out=out)
+        return _weigh(dA, weight)
+
+    def value_and_derivative(self, A, Y, weight=None, out=None) -> tuple[float, Array]:
+        """(f, df/dA): both at once, where they share work."""
+        return self.value(A, Y, weight), self.derivative(A, Y, weight, out)
+
+    def derivative_Z(self, A, Y, weight=None, out=None) -> Array:
+        """df/dZ[L] where loss and output activation cancel (``canonical``)."""
+        raise NotImplementedError
+
+    def check_targets(self, Y: Array) -> None:
+        """Raise a ValueError for targets outside the loss's domain; all are inside."""
+
+    def best_constant(self, Y: Array, weight: Array | None = None) -> Array:
+        """The constant prediction of the smallest loss, one an output.
+
+        Where Σᵢ wᵢ dℓ/da(c, yᵢ) changes its sign, for a loss convex in a.
+        """
+        w = np.ones((len(Y), 1)) if weight is None else weight
+
+        def solve(y):
+            def slope(c):
+                return float(np.sum(w * self.elementwise_derivative(np.full_like(y, c), y)))
+
+            low, high = y.min(), y.max()
+            return low if low == high else brentq(slope, low, high, xtol=1e-12)
+
+        return np.array([solve(Y[:, [k]]) for k in range(Y.shape[1])])
+
+
+def _weigh(dA: Array, weight: Array | None) -> Array:
+    """w dA, in place; 1/m dA without weights."""
+    return np.multiply(dA, 1 / len(dA) if weight is None else weight, out=dA)
+
+
+def _weighted_mean(Y, weight):
+    return np.average(Y, axis=0, weights=None if weight is None else weight[:, 0])
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """f = 1/m ‖A - Y‖²_F;  df/dA = 2/m (A - Y).
+
+    Summed over the outputs, as in the article: no factor ½ and no mean over outputs.
+    """
+
+    degree = 2
+
+    def elementwise(self, A, Y):
+        return np.square(A - Y)
+
+    def derivative(self, A, Y, weight=None, out=None):
+        return self.value_and_derivative(A, Y, weight, out)[1]
+
+    def value_and_derivative(self, A, Y, weight=None, out=None):
+        G = np.subtract(A, Y, out=out)  # G(A) = A - Y
+        if weight is None:
+            f = float(np.vdot(G, G)) / len(G)  # f = 1/m ‖G‖²_F
+        else:
+            f = float(np.einsum("ik,ik,i->", G, G, weight[:, 0]))
+        dG = calculus.squared_frobenius_norm(G, out=G)  # d‖G‖²_F / dG = 2 G
+        dA = calculus.addition(dG, Y, out=dG)  # df/dA = df/dG
+        return f, _weigh(dA, weight)
+
+    def best_constant(self, Y, weight=None):
+        return _weighted_mean(Y, weight)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """ℓ = |a - y|;  dℓ/da = sign(a - y)."""
+
+    degree = 1
+
+    def elementwise(self, A, Y):
+        return np.abs(A - Y)
+
+    def elementwise_derivative(self, A, Y):
+        return np.sign(A - Y)
+
+    def best_constant(self, Y, weight=None):
+        return _weighted_quantile(Y, 0.5, weight)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """ℓ = q (y - a) where y > a, else (1 - q) (a - y);  dℓ/da = -q or 1 - q.
+
+    The pinball loss (Koenker & Bassett 1978), smallest at the quantile q of y given x.
+    """
+
+    quantile: float = 0.5
+    degree = 1
+
+    def elementwise(self, A, Y):
+        R = Y - A
+        return np.maximum(self.quantile * R, (self.quantile - 1) * R)
+
+    def elementwise_derivative(self, A, Y):
+        return np.where(Y > A, -self.quantile, np.where(Y < A, 1 - self.quantile, 0))
+
+    def best_constant(self, Y, weight=None):
+        return _weighted_quantile(Y, self.quantile, weight)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """ℓ = r²/2 where |r| ≤ δ, else δ (|r| - δ/2), r = a - y;  dℓ/da = r cut to ±δ.
+
+    δ is in units of the targets as the network sees them: standard deviations of y
+    with ``standardize=True``. 1.35 is Huber's (1964) choice: 95 % of the efficiency of
+    the mean under normal errors, when δ is in units of their standard deviation.
+    """
+
+    delta: float = 1.35
+    degree = 2
+
+    def elementwise(self, A, Y):
+        r = np.abs(A - Y)
+        inner = np.minimum(r, self.delta)
+        return inner * (r - 0.5 * inner)
+
+    def elementwise_derivative(self, A, Y):
+        return np.clip(A - Y, -self.delta, self.delta)
+
+
+@dataclass(frozen=True)
+class LogCosh(Loss):
+    """ℓ = log cosh(a - y);  dℓ/da = tanh(a - y).
+
+    The unit of a - y is that of :class:`Huber`'s δ.
+    """
+
+    degree = 2
+
+    def elementwise(self, A, Y):
+        r = np.abs(A - Y)
+        return r + np.log1p(np.expm1(-2 * r) / 2)  # exact near 0, no overflow far away
+
+    def elementwise_derivative(self, A, Y):
+        return np.tanh(A - Y)
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """ℓ = y log(y/a) - y + a;  dℓ/da = 1 - y/a;  with a = exp z: dℓ/dz = a - y.
+
+    Half the Poisson deviance, 0 at a = y.
+    """
+
+    degree = 1
+    output_activation = "exp"
+    canonical = "exp"
+
+    def elementwise(self, A, Y):
+        return xlogy(Y, Y / A) - Y + A
+
+    def elementwise_derivative(self, A, Y):
+        return 1 - Y / A
+
+    def derivative_Z(self, A, Y, weight=None, out=None):
+        return _weigh(np.subtract(A, Y, out=out), weight)
+
+    def check_targets(self, Y):
+        if (Y < 0).any() or not Y.any(axis=0).all():
+            raise ValueError(
+                "loss='poisson' needs targets y >= 0 that are not all 0; "
+                f"y has values from {Y.min():g} to {Y.max():g}"
+            )
+
+    def best_constant(self, Y, weight=None):
+        return _weighted_mean(Y, weight)
+
+
+@dataclass(frozen=True)
+class Gamma(Loss):
+    """ℓ = y/a - log(y/a) - 1;  dℓ/da = (a - y)/a²;  with a = exp z: dℓ/dz = 1 - y/a.
+
+    Half the gamma deviance, 0 at a = y.
+    """
+
+    degree = 0
+    output_activation = "exp"
+    canonical = "exp"
+
+    def elementwise(self, A, Y):
+        ratio = Y / A
+        return ratio - np.log(ratio) - 1
+
+    def elementwise_derivative(self, A, Y):
+        return (1 - Y / A) / A
+
+    def derivative_Z(self, A, Y, weight=None, out=None):
+        out = np.divide(Y, A, out=out)
+        return _weigh(np.subtract(1, out, out=out), weight)
+
+    def check_targets(self, Y):
+        if (Y <= 0).any():
+            raise ValueError(f"loss='gamma' needs targets y > 0; the smallest is {Y.min():g}")
+
+    def best_constant(self, Y, weight=None):
+        return _weighted_mean(Y, weight)
+
+
+class CustomLoss(Loss):
+    """A user's own object with ``value`` and ``derivative``, as a :class:`Loss`.
+
+    Its targets are neither scaled nor shifted: how it changes with y's units is unknown.
+    """
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def value(self, A, Y, weight=None):
+        return float(self.loss.value(A, Y, weight))
+
+    def derivative(self, A, Y, weight=None, out=None):
+        dA = self.loss.derivative(A, Y, weight, out)
+        if out is not None and dA is not out:  # the user's object may ignore `out`
+            np.copyto(out, dA)
+            return out
+        return dA
+
+
+def _weighted_quantile(Y, q, weight):
+    """The smallest y at which the weights up to it reach the share q, an output each."""
+    w = np.ones(len(Y)) if weight is None else weight[:, 0]
+
+    def solve(y):
+        order = np.argsort(y)
+        reached = np.cumsum(w[order])
+        # A share that is reached but for rounding is reached: whole weights and
+        # repeated rows then give the same row.
+        at = np.searchsorted(reached, q * reached[-1] * (1 - 1e-12))
+        return y[order[min(at, len(y) - 1)]]
+
+    return np.array([solve(Y[:, k]) for k in range(Y.shape[1])])
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "log_cosh": LogCosh,
+    "quantile": Quantile,
+    "poisson": Poisson,
+    "gamma": Gamma,
+}

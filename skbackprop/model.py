@@ -1,0 +1,101 @@
+"""A fitted network between the caller's units and its own.
+
+The network sees (X - X_shift) / X_scale and predicts (y - y_shift) / y_scale.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .network import Network
+from .parameters import resolve_activation
+from .scaling import Rows
+
+Array = np.ndarray
+
+
+@dataclass
+class Model:
+    """Everything that a prediction needs; a shift or scale of None changes nothing."""
+
+    theta: Array
+    layer_sizes: list[int]
+    activations: list[Any]  # of layers 1 … L, names or objects
+    fit_intercept: bool
+    X_shift: Array | None = None
+    X_scale: Array | None = None
+    y_shift: Array | None = None
+    y_scale: Array | None = None
+
+    def network(self) -> Network:
+        """The network without its weights."""
+        g = [resolve_activation(spec) for spec in self.activations]
+        return Network(self.layer_sizes, g, self.fit_intercept)
+
+    def rows(self, X: Any) -> Rows:
+        """X as the network sees it."""
+        return Rows(X, self.X_shift, self.X_scale)
+
+    def predict(self, X: Any) -> Array:
+        """Predictions for the rows of X in the caller's units, (n, outputs)."""
+        out = np.empty((X.shape[0], self.layer_sizes[-1]), self.theta.dtype)
+        self.network().predict(self.theta, self.rows(X).take, out)
+        return self.to_caller(out)
+
+    def to_caller(self, A: Array) -> Array:
+        """y_scale A + y_shift, in place: the network's predictions in the caller's units."""
+        if self.y_scale is not None:
+            np.multiply(A, self.y_scale, out=A, casting="same_kind")
+        if self.y_shift is not None:
+            np.add(A, self.y_shift, out=A, casting="same_kind")
+        return A
+
+    def to_network(self, Y: Array) -> Array:
+        """(Y - y_shift) / y_scale in the network's type: targets in its units."""
+        if self.y_shift is not None:
+            Y = Y - self.y_shift
+        if self.y_scale is not None:
+            Y = Y / self.y_scale
+        return Y.astype(self.theta.dtype)
+
+    def folded(self) -> tuple[list[Array], list[Array], Array | None]:
+        """Weights and biases of the same network on raw X, and a factor left over.
+
+        X_scale and X_shift go into the first layer,
+            W[1] / X_scale,   b[1] - (X_shift / X_scale) W[1],
+        y_scale and y_shift into the last one, where the output activation allows it:
+        W[L] y_scale, b[L] y_scale + y_shift for the identity; W[L] y_scale, b[L] y_scale
+        for the relu family, as max(0, s z) = s max(0, z); b[L] + log y_scale for exp.
+        For another activation the factor y_scale of the predictions is left over.
+        """
+        views = self.network().views(self.theta.astype(np.float64))
+        W = [w.copy() for w in views[0][1:]]
+        b = [
+            np.zeros(w.shape[1]) if v is None else v[0].copy()
+            for w, v in zip(W, views[1][1:], strict=True)
+        ]
+        if self.X_scale is not None:
+            W[0] /= self.X_scale[:, None]
+        if self.X_shift is not None:
+            b[0] -= self.X_shift @ W[0]
+        left_over = None
+        if self.y_scale is not None:
+            output = self.activations[-1]
+            if output in ("identity", "relu", "leaky_relu"):
+                W[-1] *= self.y_scale
+                b[-1] *= self.y_scale
+            elif output == "exp" and self.fit_intercept:
+                b[-1] += np.log(self.y_scale)
+            else:
+                left_over = self.y_scale
+        if self.y_shift is not None:
+            b[-1] += self.y_shift
+        return W, b, left_over
+
+
+def model_of(attributes: dict[str, Any]) -> Model:
+    """The model of a fitted regressor's attributes."""
+    names = ("theta", "layer_sizes", "activations", "fit_intercept")
+    units = ("X_shift", "X_scale", "y_shift", "y_scale")
+    return Model(*(attributes[f"{name}_"] for name in (*names, *units)))

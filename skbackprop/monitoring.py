@@ -1,0 +1,176 @@
+"""Monitoring: what happens between two epochs, for every solver.
+
+The curves, the validation data, patience, the best weights, the clock, the printed
+lines and the callbacks. Nothing here changes the weights.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass
+class History:
+    """What has been seen since the first epoch; a warm start goes on with it.
+
+    Losses are in the caller's units, `best` in the network's: the smallest loss or, with
+    a scorer, the largest score with its sign changed.
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best: float = np.inf
+    best_theta: Array | None = None
+    best_epoch: int = 0  # counted from 1, over all warm starts
+    stalled: int = 0  # epochs without an improvement of tol
+    judged_by: str = "loss"  # what `best` is the best of
+
+    def judge_by(self, what: str) -> None:
+        """Begin anew with the best, unless it is the best of the same thing."""
+        if what != self.judged_by:
+            self.best, self.best_theta, self.best_epoch, self.stalled = np.inf, None, 0, 0
+        self.judged_by = what
+
+
+class Validation:
+    """Loss and score on rows kept from training.
+
+    Parameters
+    ----------
+    network, loss
+        See :mod:`skbackprop.network` and :mod:`skbackprop.losses`.
+    data : Data
+        The rows, with weights of mean 1.
+    scorer : callable or None
+        Score of given weights, ``scorer(theta)``. None for R², from the predictions that
+        the loss needs anyway.
+    """
+
+    def __init__(self, network, loss, data, scorer: Callable[[Array], float] | None = None):
+        self.network, self.loss, self.data, self.scorer = network, loss, data, scorer
+        select = slice(None) if data.index is None else data.index
+        self.Y = data.Y[select]
+        self.weight = None if data.weight is None else data.weight[select] / len(self.Y)
+        self.A = np.empty_like(self.Y)
+
+    def loss_and_score(self, theta: Array) -> tuple[float, float]:
+        """f without the penalty, and the score."""
+        self.network.predict(theta, self.data.take, self.A)
+        loss = self.loss.value(self.A, self.Y, self.weight)
+        score = (
+            r_squared(self.A, self.Y, self.weight) if self.scorer is None else self.scorer(theta)
+        )
+        return loss, float(score)
+
+
+def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:
+    """R² = 1 - Σ wᵢ (aᵢ - yᵢ)² / Σ wᵢ (yᵢ - ȳ)², averaged over the outputs.
+
+    It does not depend on the units of an output, so the network's will do. As in
+    scikit-learn: of a constant target, 1 if it is met exactly and else 0; of one row, NaN.
+    """
+    if len(Y) < 2:
+        return float("nan")
+    w = np.full((len(Y), 1), 1 / len(Y)) if weight is None else weight / weight.sum()
+    A, Y = A.astype(np.float64), Y.astype(np.float64)
+    error = (w * (A - Y) ** 2).sum(axis=0)
+    spread = (w * (Y - (w * Y).sum(axis=0)) ** 2).sum(axis=0)
+    constant = np.where(error == 0, 1.0, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.mean(np.where(spread == 0, constant, 1 - error / spread)))
+
+
+@dataclass
+class Watch:
+    """Sees every epoch and says when to stop.
+
+    Parameters
+    ----------
+    history : History
+        Extended in place.
+    at : Progress
+        Where training stands; a plateau may slow it down (``schedule.plateau``).
+    unit : float
+        The caller's loss divided by the network's.
+    patience : int, float or None
+        Epochs without an improvement of `tol` that are borne; None for no limit.
+    on_score : bool
+        Judge by the validation score and not by the loss.
+    keep_best : bool
+        Copy the weights of every best epoch.
+    """
+
+    history: History
+    at: Any
+    unit: float
+    tol: float
+    patience: float | None
+    validation: Validation | None = None
+    on_score: bool = False
+    early_stopping: bool = False
+    keep_best: bool = False
+    schedule: Any = None
+    learning_rate: float = np.nan
+    deadline: float = np.inf
+    verbose: bool = False
+    callback: Callable[[Array], bool] | None = None
+    reason: str | None = None  # why training was stopped
+
+    def epoch_ended(self, loss: float) -> bool:
+        """Note the epoch's mean loss; whether to stop, with the reason in ``reason``."""
+        judged = self._record(loss)
+        self._compare(judged)
+        if self.verbose:
+            self._print()
+        stopped_by_callback = self.callback is not None and self.callback(self.at.theta)
+        if not np.isfinite(loss):
+            self.reason = "diverged"
+        elif stopped_by_callback:
+            self.reason = "callback"
+        elif self.patience is not None and self.history.stalled > self.patience:
+            self.history.stalled = 0  # a warm start has its full patience
+            self.reason = None if self._slow_down() else "patience"
+        if self.reason is None and perf_counter() > self.deadline:
+            self.reason = "time"
+        return self.reason is not None
+
+    def _record(self, loss):
+        self.history.loss_curve.append(self.unit * loss)
+        if self.validation is None:
+            return loss
+        validation_loss, score = self.validation.loss_and_score(self.at.theta)
+        self.history.validation_loss_curve.append(self.unit * validation_loss)
+        self.history.validation_scores.append(score)
+        if not self.early_stopping:
+            return loss
+        return -score if self.on_score else validation_loss
+
+    def _compare(self, judged):
+        history = self.history
+        # Written so that a NaN, which compares as False, is no improvement.
+        history.stalled = 0 if judged <= history.best - self.tol else history.stalled + 1
+        if judged < history.best:
+            history.best, history.best_epoch = judged, len(history.loss_curve)
+            if self.keep_best:
+                history.best_theta = self.at.theta.copy()
+
+    def _slow_down(self):
+        plateau = getattr(self.schedule, "plateau", None)
+        if plateau is None or self.learning_rate * self.at.slowdown <= self.schedule.smallest:
+            return False
+        self.at.slowdown *= plateau
+        return True
+
+    def _print(self):
+        history = self.history
+        line = f"Epoch {len(history.loss_curve)}, loss = {history.loss_curve[-1]:.8g}"
+        if self.validation is not None:
+            line += f", validation loss = {history.validation_loss_curve[-1]:.8g}"
+            line += f", validation score = {history.validation_scores[-1]:.6f}"
+        print(line)

@@ -1,0 +1,591 @@
+"""BackpropRegressor: scikit-learn's contract around the network."""
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import parameters
+from .callbacks import CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
+from .export import to_mlp_regressor
+from .fitting import Fitting
+from .model import model_of
+
+PRIVATE_FITTED = ("_training", "_y_ndim")
+
+
+class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Neural-network regressor: a multi-layer perceptron trained by backpropagation.
+
+    The network of L layers on a table X of n rows,
+
+        A[0] = X,   Z[l] = A[l-1] W[l] + 1 b[l],   A[l] = g[l](Z[l]),   l = 1 … L,
+
+    is trained to minimise the mean of a loss over the rows, weighted by sample_weight,
+    plus a penalty on the weights:
+
+        f = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ) / Σᵢ wᵢ  +  alpha / (2 Σᵢ wᵢ) Σₗ ‖W[l]‖²_F.
+
+    With the default loss the first term is 1/n ‖A[L] - Y‖²_F. X and y are standardised
+    inside (see `standardize`), so that neither needs a scaler, and predictions, losses
+    and fitted weights are in the units of the caller.
+
+    It is a drop-in for :class:`sklearn.neural_network.MLPRegressor`: the parameters and
+    fitted attributes of that class have the same names, order and meaning here. Where
+    the meaning differs, the parameter says so.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "absolute_error", "huber", "log_cosh", "quantile", \
+"poisson", "gamma"} or object, default="squared_error"
+        ℓ, or an object with ``value(A, Y, weight)`` and ``derivative(A, Y, weight, out)``
+        (see :mod:`skbackprop.losses`). With several outputs losses are summed over
+        them. "squared_error" is (a - y)² without a factor ½, so that an `alpha` of
+        MLPRegressor corresponds to twice that value here.
+
+    hidden_layer_sizes : int, sequence of int, array or str, default=(100,)
+        Units of every hidden layer. ``"64-32"`` is ``(64, 32)``: a value that random
+        and Bayesian searches can vary. ``()`` or ``""`` is a linear model.
+
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", \
+"gelu", "silu", "mish", "softplus", "exp"}, object or list, default="relu"
+        g[l] of the hidden layers; one for all of them or a list with one for each. An
+        object has ``value(Z, out)`` and ``derivative(Z, A, out)`` (see
+        :mod:`skbackprop.activations`).
+
+    solver : {"adam", "sgd", "adamw", "rmsprop", "lbfgs"} or object, default="adam"
+        "sgd" with ``momentum=0`` and ``batch_size=n`` is plain gradient descent. "adamw"
+        applies `alpha` outside the gradient's moments. "lbfgs" goes through all rows at
+        every step; it is often the best choice below a few thousand rows. An object has
+        ``init(theta)`` and ``step(theta, gradient, learning_rate, state)`` (see
+        :mod:`skbackprop.optimizers`).
+
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, as in the formula above: on weights, never on
+        biases, and the same for every solver and batch size. (MLPRegressor divides it
+        by the rows of a batch and not of the table.) The penalty is on the weights of
+        the standardised network and relative to the standardised loss.
+
+    batch_size : int or "auto", default="auto"
+        The most rows of a mini-batch; "auto" is ``min(200, n)``. The batches of an
+        epoch differ by one row at most. Not used by "lbfgs".
+
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle", \
+"coslog4"} or callable, default="constant"
+        How the learning rate changes, for every mini-batch solver: not at all; as
+        ``1 / (rows seen + 1)**power_t``; divided by 5 whenever training stalls; or
+        planned over `max_iter` epochs. A callable takes the progress, from 0 to 1, and
+        returns a factor for `learning_rate_init`.
+
+    learning_rate_init : float, default=0.001
+        Learning rate of the mini-batch solvers.
+
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+
+    max_iter : int, default=200
+        The most epochs (passes over the rows); for "lbfgs", iterations.
+
+    shuffle : bool, default=True
+        Whether to draw a new order of the rows for every epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, the validation rows and
+        dropout.
+
+    tol : float, default=1e-4
+        An epoch is an improvement if it lowers the loss (of training, or of validation
+        with `early_stopping`) by at least `tol`, on the scale of the standardised loss,
+        or raises the score by that much. For "lbfgs", the largest component of the
+        gradient at which it has converged.
+
+    verbose : bool or int, default=False
+        Whether to print a line an epoch, for every solver.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last one, optimizer and random numbers included:
+        20 epochs and 20 more are 40, bit for bit. ("lbfgs" keeps its weights and learns
+        the curvature anew. A schedule that is planned over max_iter starts anew.) A
+        change of data is welcome, one of the architecture or solver is refused.
+
+    momentum : float, default=0.9
+        Momentum of "sgd", between 0 and 1.
+
+    nesterovs_momentum : bool, default=True
+        Whether that is Nesterov's momentum.
+
+    early_stopping : bool, default=False
+        Whether to stop when the loss on validation rows has not improved for
+        `n_iter_no_change` epochs, and to restore the weights of the best epoch.
+
+    validation_fraction : float, default=0.1
+        Share of the rows kept for validation, unless `fit` is given validation data.
+
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the first and second moment of "adam" and "adamw".
+
+    epsilon : float, default=1e-8
+        Keeps the divisions of "adam", "adamw" and "rmsprop" finite.
+
+    n_iter_no_change : int or inf, default=10
+        Epochs without an improvement after which training stops.
+
+    max_fun : int, default=15000
+        The most evaluations of the objective by "lbfgs".
+
+    output_activation : str, object or None, default=None
+        g[L]; None for what the loss asks for: "exp" for "poisson" and "gamma", else
+        "identity". "logistic" keeps predictions between 0 and 1, "softplus" or "exp"
+        above 0.
+
+    fit_intercept : bool, default=True
+        False for a network without biases; X and y are then scaled but not centred.
+
+    standardize : bool, default=True
+        Whether X and y are standardised inside, with weighted means and standard
+        deviations of the training rows. y is shifted and scaled for an identity output,
+        scaled for one with a lower bound of 0, left alone for others and for a loss of
+        your own. Of several outputs each is scaled by itself, so that the loss counts
+        every one in proportion to its variance's inverse.
+
+    dropout : float, default=0.0
+        Share of the hidden units left out of a training step (inverted dropout).
+
+    clip_norm : float or None, default=None
+        The largest norm of a step's gradient; a longer one is shortened to it.
+
+    quantile : float, default=0.5
+        The quantile of ``loss="quantile"``.
+
+    dtype : {"float32", "float64"} or None, default=None
+        Type of the weights and the arithmetic; None for that of X.
+
+    scoring : str, callable or None, default=None
+        What `early_stopping` watches: None or "loss" for the validation loss, else a
+        scorer, larger being better.
+
+    max_time : float or None, default=None
+        Seconds after which training stops, with the best weights so far.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray
+        Weights of every layer in the caller's units: the network with these weights
+        predicts y from raw X. (For an output activation that cannot absorb a factor,
+        predictions are `y_scale_` times what they give.)
+    intercepts_ : list of ndarray
+        Biases that go with them.
+    loss_ : float
+        Loss of the last epoch, penalty included, in the caller's units.
+    best_loss_ : float or None
+        Smallest training loss; None with `early_stopping`.
+    loss_curve_ : list of float
+        Loss of every epoch.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation rows, without the penalty; None without such rows.
+    validation_scores_ : list of float or None
+        R² on the validation rows, or the score of `scoring`.
+    best_validation_score_ : float or None
+        The largest of them.
+    n_iter_ : int
+        Epochs of the last `fit`, and the `partial_fit` calls since then.
+    t_ : int
+        Rows that training has seen.
+    n_layers_ : int
+        Layers, those of inputs and outputs included.
+    n_outputs_ : int
+        Columns of y.
+    out_activation_ : str or object
+        Output activation.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Their names, if X has names that are all strings.
+    theta_ : ndarray
+        All weights, then all biases, of the standardised network.
+    layer_sizes_, activations_, fit_intercept_ : list, list, bool
+        The network that was fitted.
+    X_shift_, X_scale_, y_shift_, y_scale_ : ndarray or None
+        The network sees ``(X - X_shift_) / X_scale_`` and predicts
+        ``(y - y_shift_) / y_scale_``. None changes nothing.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPRegressor : scikit-learn's multi-layer perceptron.
+
+    Notes
+    -----
+    With early stopping, loss and score are judged on rows that training does not see,
+    the scaling included. A row of weight 0 is as good as absent.
+
+    References
+    ----------
+    Formulas and default values are from the papers named in :mod:`skbackprop.losses`,
+    :mod:`skbackprop.optimizers`, :mod:`skbackprop.schedules`,
+    :mod:`skbackprop.activations` and :mod:`skbackprop.network`; the derivation is in
+    ``docs/derivation.md``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skbackprop import BackpropRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> model = BackpropRegressor(early_stopping=True, random_state=0)
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
+    True
+    """
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        output_activation=None,
+        fit_intercept=True,
+        standardize=True,
+        dropout=0.0,
+        clip_norm=None,
+        quantile=0.5,
+        dtype=None,
+        scoring=None,
+        max_time=None,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.output_activation = output_activation
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.dropout = dropout
+        self.clip_norm = clip_norm
+        self.quantile = quantile
+        self.dtype = dtype
+        self.scoring = scoring
+        self.max_time = max_time
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs; float32 stays float32. A sparse matrix is made dense a batch at a
+            time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, >= 0. A weight of 2 counts as two rows.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on, in place of a share of the training rows. Without
+            `early_stopping` their loss and score are recorded and nothing else.
+
+        Returns
+        -------
+        self : BackpropRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or data that cannot be used; the message names it. The
+            estimator is then as it was before the call.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training ended at `max_iter` or `max_time`, or diverged and fell back to
+            earlier weights.
+        """
+        previous = vars(self) if self.warm_start and hasattr(self, "theta_") else None
+        params, scratch = self._checked(), copy.copy(self)
+        X, y, weight, ndim = _validate_table(scratch, X, y, sample_weight, reset=previous is None)
+        validation = _validate_validation(scratch, X_val, y_val, sample_weight_val, y.shape[1])
+        fitting = Fitting(params, X, y, weight, validation=validation, previous=previous)
+        about = _about(scratch, ndim)
+        scorer = self._scorer(fitting, about, X, y, weight, validation)
+        tasks = None
+        if has_callbacks(self):
+            metadata = {} if weight is None else {"sample_weight": weight}
+            task = {"X": X, "y": y if ndim == 2 else y[:, 0], "metadata": metadata}
+            tasks = EpochTasks(self, self.max_iter, lambda t: fitting.attributes(t) | about, **task)
+        fitting.run(scorer, tasks)
+        fitted = self._finish(fitting) | about
+        if tasks is not None:
+            tasks.close(fitted)
+        return self._commit(fitted)
+
+    @available_if(lambda self: self._has_partial_fit())
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one pass over the given rows.
+
+        The first call, or `fit`, settles the network, its scaling and its first
+        weights; later ones go on from there, each with an order of the rows of its own.
+        Nothing is kept for validation, whatever `early_stopping` says: a stream has no
+        end to restore a best epoch at.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, comparable from call to call: each is divided by the
+            mean weight of all rows so far.
+
+        Returns
+        -------
+        self : BackpropRegressor
+            The estimator, trained further.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`, and for a parameter of the architecture that has been changed.
+        """
+        previous = vars(self) if hasattr(self, "theta_") else None
+        params, scratch = self._checked(), copy.copy(self)
+        X, y, weight, ndim = _validate_table(scratch, X, y, sample_weight, reset=previous is None)
+        fitting = Fitting(params, X, y, weight, previous=previous, one_pass=True)
+        fitting.run()
+        return self._commit(self._finish(fitting) | _about(scratch, ndim))
+
+    def predict(self, X):
+        """A[L], the network's prediction for every row of X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block: memory does not grow with the rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, shaped as the y of `fit` and of the weights' type.
+        """
+        check_is_fitted(self)
+        fitted = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+        y = model_of(fitted).predict(X)
+        return y[:, 0] if fitted["_y_ndim"] == 1 else y
+
+    def to_mlp_regressor(self):
+        """The same network as a fitted scikit-learn MLPRegressor.
+
+        Standardisation is folded into the first and the last layer; tools that export
+        or embed scikit-learn's network then work for this one.
+
+        Returns
+        -------
+        model : sklearn.neural_network.MLPRegressor
+            Predicts what this model predicts, to rounding. It cannot be trained further.
+
+        Raises
+        ------
+        ValueError
+            If MLPRegressor cannot express the network; the message says why.
+        """
+        check_is_fitted(self)
+        return to_mlp_regressor(self)
+
+    @property
+    def coefs_(self):
+        """Weights of every layer, (n[l-1], n[l]), in the caller's units."""
+        return [W.astype(self.theta_.dtype) for W in model_of(vars(self)).folded()[0]]
+
+    @property
+    def intercepts_(self):
+        """Biases of every layer, (n[l],), in the caller's units."""
+        return [b.astype(self.theta_.dtype) for b in model_of(vars(self)).folded()[1]]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        return tags
+
+    def _has_partial_fit(self):
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit needs a mini-batch solver; solver='lbfgs' goes through all rows "
+                "at every step"
+            )
+        return True
+
+    def _checked(self):
+        params = self.get_params(deep=False)
+        parameters.check_all(params)
+        check_scoring(self, scoring=None if self.scoring == "loss" else self.scoring)
+        return params
+
+    def _scorer(self, fitting, about, X, y, weight, validation):
+        """Score of given weights on the validation rows; None where R² will do."""
+        if self.scoring in (None, "loss") or fitting.validation_data is None:
+            return None
+        if validation is None:
+            kept = fitting.validation_data.index
+            validation = X[kept], y[kept], None if weight is None else weight[kept]
+        X_val, y_val, w = validation
+        y_val = y_val if about["_y_ndim"] == 2 else y_val[:, 0]
+        scorer = check_scoring(self, scoring=self.scoring)
+        known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X_val has no names
+        extra = {} if w is None else {"sample_weight": w}
+
+        def score(theta):
+            return scorer(
+                copy.copy(self)._commit(fitting.attributes(theta) | known), X_val, y_val, **extra
+            )
+
+        return score
+
+    def _finish(self, fitting):
+        """The fitted attributes, with a warning where training has not converged."""
+        finite, reason, epoch = fitting.finite(), fitting.reason, fitting.at.epochs
+        advice = f"try a learning_rate_init below {self.learning_rate_init!r}"
+        if not self.standardize:
+            advice += ", or standardize=True"
+        if not finite or (reason == "diverged" and fitting.history.best_theta is None):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                f"values and need to be preprocessed. (Epoch {epoch}: {advice}.)"
+            )
+        told = {
+            "max_iter": f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
+            "the optimization hasn't converged yet.",
+            "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
+            "diverged": f"Training diverged in epoch {epoch} and the weights of epoch "
+            f"{fitting.history.best_epoch} were restored; {advice}.",
+        }
+        if reason in told:
+            warnings.warn(told[reason], ConvergenceWarning, stacklevel=3)
+        elif reason is not None and reason.startswith("max_iter"):
+            message = f"lbfgs stopped before it converged ({reason}); raise max_iter or max_fun."
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return fitting.attributes()
+
+    def _commit(self, fitted: dict[str, Any]):
+        """Take over fitted attributes in one step, in place of all earlier ones."""
+        own = self.get_params(deep=False)
+        kept = {
+            name: value
+            for name, value in vars(self).items()
+            if name in own or not (name.endswith("_") or name in PRIVATE_FITTED)
+        }
+        self.__dict__ = kept | fitted
+        return self
+
+
+def _about(scratch, ndim):
+    """Fitted attributes that describe the table and not the network."""
+    names = ("n_features_in_", "feature_names_in_")
+    return {name: getattr(scratch, name) for name in names if hasattr(scratch, name)} | {
+        "_y_ndim": ndim
+    }
+
+
+def _validate_table(scratch, X, y, sample_weight, reset):
+    """X, Y of two dimensions, weights, and the dimensions that y had."""
+    if sparse.issparse(y):
+        raise TypeError("y is a sparse matrix; dense targets are needed: y.toarray()")
+    X, y = validate_data(
+        scratch,
+        X,
+        y,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        multi_output=True,
+        y_numeric=True,
+    )
+    Y, ndim = _targets(y, "y")
+    return X, Y, _weights(sample_weight, len(Y), "sample_weight"), ndim
+
+
+def _validate_validation(scratch, X_val, y_val, sample_weight_val, n_outputs):
+    """The validation table, or None where there is none."""
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val was given without X_val and y_val")
+        return None
+    if X_val is None or y_val is None:
+        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{given} was given without {missing}: give both or neither")
+    X, Y, weight, _ = _validate_table(scratch, X_val, y_val, sample_weight_val, reset=False)
+    if Y.shape[1] != n_outputs:
+        raise ValueError(f"y_val has {Y.shape[1]} outputs, y has {n_outputs}")
+    return X, Y, weight
+
+
+def _targets(y, name):
+    y = np.asarray(y)
+    if y.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold numbers; its dtype is {y.dtype}")
+    ndim, Y = y.ndim, y.astype(np.float64, copy=False)
+    return (Y[:, None] if ndim == 1 else Y), ndim
+
+
+def _weights(weight, n, name):
+    if weight is None:
+        return None
+    w = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    if w.shape != (n,):
+        raise ValueError(f"{name} must have one weight a row, shape ({n},); its shape is {w.shape}")
+    if (w < 0).any():
+        raise ValueError(f"{name} must not have negative weights; the smallest is {w.min():g}")
+    if not w.any():
+        raise ValueError(f"{name} has only zero weights: there is no row to learn from")
+    return w

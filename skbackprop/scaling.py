@@ -1,0 +1,125 @@
+"""Standardisation: (X - shift) / scale, with weighted statistics, read block by block.
+
+Rows of a table reach the network through :class:`Rows`, which gathers the rows of a
+batch and scales them in the batch's own memory: neither a sparse matrix made dense nor
+a scaled copy of X ever exists as a whole.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from .blocks import blocks
+
+Array = np.ndarray
+
+BLOCK_ENTRIES = 2**18  # of X at a time: 2 MiB of float64
+
+
+class Rows:
+    """(X[rows] - shift) / scale.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n, features)
+    shift, scale : ndarray of shape (features,), or None
+        None for 0 and 1.
+    """
+
+    def __init__(self, X: Any, shift: Array | None = None, scale: Array | None = None):
+        self.X = X if sparse.issparse(X) else np.asarray(X)  # np.take is slow on a memmap
+        # In X's own type: X - shift must not make float64 of a float32 batch.
+        self.shift = None if shift is None else shift.astype(X.dtype)
+        self.scale = None if scale is None else scale.astype(X.dtype)
+        self._buffer = np.empty((0, X.shape[1]), X.dtype)
+
+    def take(self, rows: Any, out: Array) -> Array:
+        """Rows, a slice or an array of indices, into `out`."""
+        # Scaled before any rounding to out's type: 1e6 + noise in float32 is all rounding.
+        B = out if out.dtype == self.X.dtype else self._rows_of_buffer(len(out))
+        if sparse.issparse(self.X):
+            self.X[rows].toarray(out=B)
+        elif isinstance(rows, slice):
+            np.copyto(B, self.X[rows])
+        else:
+            np.take(self.X, rows, axis=0, out=B, mode="clip")  # mode: "raise" copies
+        if self.shift is not None:
+            np.subtract(B, self.shift, out=B)
+        if self.scale is not None:
+            # Divided, not multiplied by 1/scale: that is infinite for the smallest scales.
+            np.divide(B, self.scale, out=B)
+        if B is not out:
+            np.copyto(out, B, casting="same_kind")
+        return out
+
+    def _rows_of_buffer(self, m: int) -> Array:
+        if len(self._buffer) < m:
+            self._buffer = np.empty((m, self.X.shape[1]), self.X.dtype)
+        return self._buffer[:m]
+
+
+def standardization(
+    X: Any, weight: Array | None = None, center: bool = True
+) -> tuple[Array | None, Array]:
+    """Shift and scale of every column: weighted mean and standard deviation.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n, columns)
+    weight : ndarray of shape (n,), optional
+        Weights of the rows, not all zero. A row of weight zero counts for nothing.
+    center : bool
+        False for no shift, and the root mean square as the scale.
+
+    Returns
+    -------
+    shift : ndarray of shape (columns,), float64, or None without `center`
+    scale : ndarray of shape (columns,), float64
+        Never 0: a constant column c has the scale abs(c), or 1 if c = 0.
+
+    Notes
+    -----
+    Each column is first divided by a power of two near its largest entry, which rounds
+    nothing, so that no square overflows or vanishes from 1e-300 to 1e300. A column is
+    constant if all its entries are equal, not if its deviation is small: 1e12 and
+    1e12 + 1 may be the data.
+    """
+    low, high = _extremes(X, weight)
+    magnitude = np.maximum(abs(low), abs(high))
+    exponent = np.frexp(magnitude)[1]
+    mean = _mean(X, weight, lambda B: np.ldexp(B, -exponent))
+    mean = np.clip(mean, np.ldexp(low, -exponent), np.ldexp(high, -exponent))
+    origin = mean if center else np.zeros_like(mean)
+    variance = _mean(X, weight, lambda B: np.square(np.ldexp(B, -exponent) - origin))
+    scale = np.ldexp(np.sqrt(variance), exponent)
+    constant = (low == high) | (scale == 0)
+    scale = np.where(constant, np.where(magnitude > 0, magnitude, 1), scale)
+    return (np.ldexp(mean, exponent) if center else None), scale
+
+
+def _dense_blocks(X, weight):
+    """(B, w): the rows of positive weight as float64 arrays, block by block."""
+    for rows in blocks(X.shape[0], max(1, BLOCK_ENTRIES // max(1, X.shape[1]))):
+        B, w = X[rows], np.ones(rows.stop - rows.start) if weight is None else weight[rows]
+        B = (B.toarray() if sparse.issparse(B) else np.asarray(B)).astype(np.float64)
+        yield (B, w) if w.all() else (B[w > 0], w[w > 0])
+
+
+def _extremes(X, weight):
+    low, high = np.full((2, X.shape[1]), np.nan)
+    for B, w in _dense_blocks(X, weight):
+        if len(w):
+            low, high = np.fmin(low, B.min(axis=0)), np.fmax(high, B.max(axis=0))
+    return low, high
+
+
+def _mean(X, weight, function):
+    """Weighted mean over the rows of function(X), column by column."""
+    total, weights = np.zeros(X.shape[1]), 0.0
+    largest = 1.0 if weight is None else weight.max()  # weights of 1e300 must not overflow
+    for B, w in _dense_blocks(X, weight):
+        w = w / largest
+        total += w @ function(B)
+        weights += w.sum()
+    return total / weights

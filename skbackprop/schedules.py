@@ -1,0 +1,113 @@
+"""Schedules: the learning rate as a share of ``learning_rate_init``.
+
+A schedule is called as ``schedule(progress, samples)``, with progress the share of
+max_iter passes that is done (0 at the first step, below 1 at the last) and samples the
+number of rows seen so far. One with ``planned = True`` is made to end at max_iter, so
+that getting there is no failure to converge. A function of progress alone serves
+wherever a name does. To add a schedule to the package, write its class and its entry in
+:data:`SCHEDULES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, log2, pi
+
+
+@dataclass(frozen=True)
+class Constant:
+    """1."""
+
+    planned = False
+
+    def __call__(self, progress: float, samples: int) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class InverseScaling:
+    """1 / (samples + 1)^p, with samples counted at the start of a pass."""
+
+    planned = False
+
+    power_t: float = 0.5
+
+    def __call__(self, progress: float, samples: int) -> float:
+        return (samples + 1) ** -self.power_t
+
+
+@dataclass(frozen=True)
+class Adaptive(Constant):
+    """1, divided by 5 whenever training stalls, until the rate is below 1e-6.
+
+    The division is training's answer to a stalled loss (see ``plateau``); scikit-learn's
+    rule and constants.
+    """
+
+    plateau = 0.2
+    smallest = 1e-6
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """(1 + cos π t) / 2: from 1 down to 0 (Loshchilov & Hutter 2017, one period)."""
+
+    planned = True
+
+    def __call__(self, progress: float, samples: int) -> float:
+        return (1 + cos(pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up from 1/25 to 1 in the first 30 % by a half cosine, then down to 1/250,000.
+
+    Smith & Topin 2018; the numbers are those of PyTorch's OneCycleLR.
+    """
+
+    planned = True
+
+    warm_up: float = 0.3
+    start: float = 1 / 25
+    end: float = 1 / 250_000
+
+    def __call__(self, progress: float, samples: int) -> float:
+        if progress < self.warm_up:
+            low, t = self.start, 1 - progress / self.warm_up
+        else:
+            low, t = self.end, (progress - self.warm_up) / (1 - self.warm_up)
+        return low + (1 - low) * (1 + cos(pi * t)) / 2
+
+
+@dataclass(frozen=True)
+class CosLog4:
+    """(1 - cos(2π log₂(1 + 15 t))) / 2: four cycles from 0, each twice as long as the last.
+
+    Holzmueller et al. 2024 (RealMLP), section 3: its valleys are natural places to stop.
+    """
+
+    planned = True
+
+    def __call__(self, progress: float, samples: int) -> float:
+        return (1 - cos(2 * pi * log2(1 + 15 * progress))) / 2
+
+
+@dataclass(frozen=True)
+class OfProgress:
+    """A user's function of progress."""
+
+    planned = True
+
+    function: Callable[[float], float]
+
+    def __call__(self, progress: float, samples: int) -> float:
+        return float(self.function(progress))
+
+
+SCHEDULES = {
+    "constant": Constant,
+    "invscaling": InverseScaling,
+    "adaptive": Adaptive,
+    "cosine": Cosine,
+    "one_cycle": OneCycle,
+    "coslog4": CosLog4,
+}
