@@ -10,10 +10,10 @@ try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn < 1.9
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]  # stands in for the missing one
         """No callbacks before scikit-learn 1.9."""
 
-    def with_callbacks(method):  # type: ignore[misc]  # stands in for the missing one
+    def with_callbacks(method):
         """No callbacks before scikit-learn 1.9."""
         return method
 

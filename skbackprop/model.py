@@ -35,7 +35,7 @@ class Model:
 
     def rows(self, X: Any) -> Rows:
         """X as the network sees it."""
-        return Rows(X, self.X_shift, self.X_scale)
+        return Rows(X, self.theta.dtype, self.X_shift, self.X_scale)
 
     def predict(self, X: Any) -> Array:
         """Predictions for the rows of X in the caller's units, (n, outputs)."""

@@ -55,9 +55,9 @@ class Workspace:
 
     def rows(self, m: int) -> "Workspace":
         """The same memory for a batch of m rows, fewer than it was made for."""
-        lists = (self.A, self.Z, self.H, self.D, self.dA, self.dZ)
-        fewer = ([None if M is None else M[:m] for M in matrices] for matrices in lists)
-        return Workspace(*fewer, self.ones[:m])  # type: ignore[arg-type]  # six lists
+        lists: list[Matrices] = [self.A, self.Z, self.H, self.D, self.dA, self.dZ]
+        A, Z, H, D, dA, dZ = ([None if M is None else M[:m] for M in Ms] for Ms in lists)
+        return Workspace(A, Z, H, D, dA, dZ, self.ones[:m])
 
 
 class Network:

@@ -119,6 +119,25 @@ class Either:
         return ", or ".join(map(str, self.rules))
 
 
+@dataclass(frozen=True)
+class FloatType:
+    """float32 or float64, by name or as a type, or None."""
+
+    def has_type(self, value):
+        return True
+
+    def accepts(self, value):
+        if value is None:
+            return True
+        try:
+            return np.dtype(value) in (np.dtype(np.float32), np.dtype(np.float64))
+        except TypeError:
+            return False
+
+    def __str__(self):
+        return "None, 'float32' or 'float64'"
+
+
 def _or_none(rule):
     return Either((OneOf((None,)), rule))
 
@@ -156,6 +175,7 @@ RULES: dict[str, Any] = {
     "dropout": Number(0, 1, high_open=True),
     "clip_norm": _or_none(POSITIVE),
     "quantile": SHARE,
+    "dtype": FloatType(),
     "max_time": _or_none(POSITIVE),
 }
 
@@ -263,12 +283,4 @@ def resolve_schedule(params: dict[str, Any]) -> Any:
 
 def resolve_dtype(spec: Any, dtype: np.dtype) -> np.dtype:
     """The type of the weights: that of X unless ``dtype`` names another."""
-    if spec is None:
-        return dtype
-    try:
-        asked = np.dtype(spec)
-    except TypeError:
-        asked = None
-    if asked not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype must be None, 'float32' or 'float64'; got {spec!r}")
-    return asked
+    return dtype if spec is None else np.dtype(spec)

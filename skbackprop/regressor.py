@@ -1,6 +1,7 @@
 """BackpropRegressor: scikit-learn's contract around the network."""
 
 import copy
+import inspect
 import warnings
 from typing import Any
 
@@ -352,17 +353,12 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """
         previous = vars(self) if self.warm_start and hasattr(self, "theta_") else None
         params, scratch = self._checked(), copy.copy(self)
-        X, y, weight, ndim = _validate_table(scratch, X, y, sample_weight, reset=previous is None)
-        validation = _validate_validation(scratch, X_val, y_val, sample_weight_val, y.shape[1])
-        fitting = Fitting(params, X, y, weight, validation=validation, previous=previous)
+        table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
+        validation = _validation_table(scratch, X_val, y_val, sample_weight_val, table)
+        fitting = Fitting(params, table, validation=validation, previous=previous)
         about = _about(scratch, ndim)
-        scorer = self._scorer(fitting, about, X, y, weight, validation)
-        tasks = None
-        if has_callbacks(self):
-            metadata = {} if weight is None else {"sample_weight": weight}
-            task = {"X": X, "y": y if ndim == 2 else y[:, 0], "metadata": metadata}
-            tasks = EpochTasks(self, self.max_iter, lambda t: fitting.attributes(t) | about, **task)
-        fitting.run(scorer, tasks)
+        tasks = self._tasks(fitting, about, table)
+        fitting.run(self._scorer(fitting, about, table, validation), tasks)
         fitted = self._finish(fitting) | about
         if tasks is not None:
             tasks.close(fitted)
@@ -399,8 +395,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """
         previous = vars(self) if hasattr(self, "theta_") else None
         params, scratch = self._checked(), copy.copy(self)
-        X, y, weight, ndim = _validate_table(scratch, X, y, sample_weight, reset=previous is None)
-        fitting = Fitting(params, X, y, weight, previous=previous, one_pass=True)
+        table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
+        fitting = Fitting(params, table, previous=previous, one_pass=True)
         fitting.run()
         return self._commit(self._finish(fitting) | _about(scratch, ndim))
 
@@ -445,11 +441,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     @property
     def coefs_(self):
         """Weights of every layer, (n[l-1], n[l]), in the caller's units."""
+        check_is_fitted(self)
         return [W.astype(self.theta_.dtype) for W in model_of(vars(self)).folded()[0]]
 
     @property
     def intercepts_(self):
         """Biases of every layer, (n[l],), in the caller's units."""
+        check_is_fitted(self)
         return [b.astype(self.theta_.dtype) for b in model_of(vars(self)).folded()[1]]
 
     def __sklearn_tags__(self):
@@ -467,38 +465,51 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return True
 
     def _checked(self):
-        params = self.get_params(deep=False)
+        # Not get_params: a subclass may name fewer of them.
+        params = {name: getattr(self, name) for name in PARAMETERS}
         parameters.check_all(params)
         check_scoring(self, scoring=None if self.scoring == "loss" else self.scoring)
         return params
 
-    def _scorer(self, fitting, about, X, y, weight, validation):
+    def _tasks(self, fitting, about, table):
+        """What tells the callbacks of every epoch; None if there are none."""
+        if not has_callbacks(self):
+            return None
+        X, y, weight = table
+        y = y if about["_y_ndim"] == 2 else y[:, 0]
+        metadata = {} if weight is None else {"sample_weight": weight}
+
+        def attributes(theta):
+            return fitting.predictive(theta) | about
+
+        return EpochTasks(self, self.max_iter, attributes, X=X, y=y, metadata=metadata)
+
+    def _scorer(self, fitting, about, table, validation):
         """Score of given weights on the validation rows; None where R² will do."""
         if self.scoring in (None, "loss") or fitting.validation_data is None:
             return None
         if validation is None:
             kept = fitting.validation_data.index
-            validation = X[kept], y[kept], None if weight is None else weight[kept]
-        X_val, y_val, w = validation
-        y_val = y_val if about["_y_ndim"] == 2 else y_val[:, 0]
+            validation = [None if M is None else M[kept] for M in table]
+        X, y, weight = validation
+        y = y if about["_y_ndim"] == 2 else y[:, 0]
         scorer = check_scoring(self, scoring=self.scoring)
-        known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X_val has no names
-        extra = {} if w is None else {"sample_weight": w}
+        known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X is an array
+        extra = {} if weight is None else {"sample_weight": weight}
 
         def score(theta):
-            return scorer(
-                copy.copy(self)._commit(fitting.attributes(theta) | known), X_val, y_val, **extra
-            )
+            model = copy.copy(self)._commit(fitting.predictive(theta) | known)
+            return scorer(model, X, y, **extra)
 
         return score
 
     def _finish(self, fitting):
         """The fitted attributes, with a warning where training has not converged."""
-        finite, reason, epoch = fitting.finite(), fitting.reason, fitting.at.epochs
+        reason, epoch, best = fitting.reason, fitting.at.epochs, fitting.history.best_epoch
         advice = f"try a learning_rate_init below {self.learning_rate_init!r}"
         if not self.standardize:
             advice += ", or standardize=True"
-        if not finite or (reason == "diverged" and fitting.history.best_theta is None):
+        if reason == "nonfinite":
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 f"values and need to be preprocessed. (Epoch {epoch}: {advice}.)"
@@ -507,26 +518,26 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             "max_iter": f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
             "the optimization hasn't converged yet.",
             "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
-            "diverged": f"Training diverged in epoch {epoch} and the weights of epoch "
-            f"{fitting.history.best_epoch} were restored; {advice}.",
+            "lbfgs": "Training stopped at max_iter or max_fun before it converged.",
+            "diverged": f"Training diverged in epoch {epoch} and the weights of epoch {best} were "
+            f"restored; {advice}.",
         }
         if reason in told:
             warnings.warn(told[reason], ConvergenceWarning, stacklevel=3)
-        elif reason is not None and reason.startswith("max_iter"):
-            message = f"lbfgs stopped before it converged ({reason}); raise max_iter or max_fun."
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return fitting.attributes()
 
     def _commit(self, fitted: dict[str, Any]):
         """Take over fitted attributes in one step, in place of all earlier ones."""
-        own = self.get_params(deep=False)
         kept = {
             name: value
             for name, value in vars(self).items()
-            if name in own or not (name.endswith("_") or name in PRIVATE_FITTED)
+            if not (name.endswith("_") or name in PRIVATE_FITTED)
         }
         self.__dict__ = kept | fitted
         return self
+
+
+PARAMETERS = tuple(inspect.signature(BackpropRegressor).parameters)
 
 
 def _about(scratch, ndim):
@@ -537,8 +548,8 @@ def _about(scratch, ndim):
     }
 
 
-def _validate_table(scratch, X, y, sample_weight, reset):
-    """X, Y of two dimensions, weights, and the dimensions that y had."""
+def _table(scratch, X, y, sample_weight, reset):
+    """(X, Y of two dimensions, weights), and the dimensions that y had."""
     if sparse.issparse(y):
         raise TypeError("y is a sparse matrix; dense targets are needed: y.toarray()")
     X, y = validate_data(
@@ -552,10 +563,10 @@ def _validate_table(scratch, X, y, sample_weight, reset):
         y_numeric=True,
     )
     Y, ndim = _targets(y, "y")
-    return X, Y, _weights(sample_weight, len(Y), "sample_weight"), ndim
+    return (X, Y, _weights(sample_weight, len(Y), "sample_weight")), ndim
 
 
-def _validate_validation(scratch, X_val, y_val, sample_weight_val, n_outputs):
+def _validation_table(scratch, X_val, y_val, sample_weight_val, table):
     """The validation table, or None where there is none."""
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
@@ -564,10 +575,10 @@ def _validate_validation(scratch, X_val, y_val, sample_weight_val, n_outputs):
     if X_val is None or y_val is None:
         missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
         raise ValueError(f"{given} was given without {missing}: give both or neither")
-    X, Y, weight, _ = _validate_table(scratch, X_val, y_val, sample_weight_val, reset=False)
-    if Y.shape[1] != n_outputs:
-        raise ValueError(f"y_val has {Y.shape[1]} outputs, y has {n_outputs}")
-    return X, Y, weight
+    given, _ = _table(scratch, X_val, y_val, sample_weight_val, reset=False)
+    if given[1].shape[1] != table[1].shape[1]:
+        raise ValueError(f"y_val has {given[1].shape[1]} outputs, y has {table[1].shape[1]}")
+    return given
 
 
 def _targets(y, name):

@@ -23,24 +23,28 @@ class Rows:
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n, features)
+    dtype : dtype
+        Type of the batches.
     shift, scale : ndarray of shape (features,), or None
         None for 0 and 1.
     """
 
-    def __init__(self, X: Any, shift: Array | None = None, scale: Array | None = None):
+    def __init__(self, X: Any, dtype: Any, shift: Array | None = None, scale: Array | None = None):
         self.X = X if sparse.issparse(X) else np.asarray(X)  # np.take is slow on a memmap
-        # In X's own type: X - shift must not make float64 of a float32 batch.
-        self.shift = None if shift is None else shift.astype(X.dtype)
-        self.scale = None if scale is None else scale.astype(X.dtype)
-        self._buffer = np.empty((0, X.shape[1]), X.dtype)
+        # Scaled in the wider type, before any rounding: 1e6 + noise in float32 is all rounding.
+        self.dtype = np.result_type(X.dtype, dtype)
+        self.shift = None if shift is None else shift.astype(self.dtype)
+        self.scale = None if scale is None else scale.astype(self.dtype)
+        if self.scale is not None:
+            np.maximum(self.scale, np.finfo(self.dtype).smallest_subnormal, out=self.scale)
+        self._buffer = np.empty((0, X.shape[1]), self.dtype)
 
     def take(self, rows: Any, out: Array) -> Array:
         """Rows, a slice or an array of indices, into `out`."""
-        # Scaled before any rounding to out's type: 1e6 + noise in float32 is all rounding.
-        B = out if out.dtype == self.X.dtype else self._rows_of_buffer(len(out))
+        B = out if out.dtype == self.dtype else self._rows_of_buffer(len(out))
         if sparse.issparse(self.X):
-            self.X[rows].toarray(out=B)
-        elif isinstance(rows, slice):
+            np.copyto(B, self.X[rows].toarray())
+        elif isinstance(rows, slice) or self.X.dtype != self.dtype:
             np.copyto(B, self.X[rows])
         else:
             np.take(self.X, rows, axis=0, out=B, mode="clip")  # mode: "raise" copies
@@ -55,7 +59,7 @@ class Rows:
 
     def _rows_of_buffer(self, m: int) -> Array:
         if len(self._buffer) < m:
-            self._buffer = np.empty((m, self.X.shape[1]), self.X.dtype)
+            self._buffer = np.empty((m, self.X.shape[1]), self.dtype)
         return self._buffer[:m]
 
 
@@ -96,6 +100,36 @@ def standardization(
     constant = (low == high) | (scale == 0)
     scale = np.where(constant, np.where(magnitude > 0, magnitude, 1), scale)
     return (np.ldexp(mean, exponent) if center else None), scale
+
+
+def target_standardization(
+    Y: Array, weight: Array | None, loss: Any, output: str, center: bool
+) -> tuple[Array | None, Array | None]:
+    """Shift and scale of the targets: where the network's 0 and 1 lie in the caller's units.
+
+    Parameters
+    ----------
+    Y, weight, center
+        As in :func:`standardization`.
+    loss : Loss
+        One without a ``degree`` leaves the targets as they are.
+    output : {"any", "scale", "fixed"}
+        What the output activation bears (see :mod:`skbackprop.activations`): for "any"
+        the loss's best constant and the standard deviation, for "scale" no shift and
+        the mean of abs(y).
+    """
+    if loss.degree is None or output == "fixed":
+        return None, None
+    if output == "scale":
+        mean = _mean(np.abs(Y), weight, lambda B: B)
+        return None, np.where(mean > 0, mean, 1)
+    shift, scale = standardization(Y, weight, center)
+    if shift is not None:
+        w = None
+        if weight is not None:
+            Y, w = Y[weight > 0], (weight[weight > 0] / weight.max())[:, None]
+        shift = shift + scale * loss.best_constant((Y - shift) / scale, w)
+    return shift, scale
 
 
 def _dense_blocks(X, weight):

@@ -44,8 +44,8 @@ class Data:
 
     rows: Any
     Y: Array
-    weight: Array | None = None
-    index: Array | None = None
+    weight: Any = None
+    index: Any = None
 
     def __len__(self) -> int:
         return len(self.Y) if self.index is None else len(self.index)
@@ -61,7 +61,7 @@ class Data:
         """Fill the batch: A[0], Y and w / m."""
         rows = self.take(rows, batch.ws.A[0])
         _gather(self.Y, rows, batch.Y)
-        if self.weight is not None:
+        if batch.weight is not None:
             _gather(self.weight, rows, batch.weight)
             np.multiply(batch.weight, 1 / len(batch.Y), out=batch.weight)
 
@@ -264,4 +264,7 @@ def minimize_lbfgs(
         options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
     )
     np.copyto(theta, result.x, casting="same_kind")
-    return str(result.message) if result.status == 1 else None
+    if not at.epochs:  # the first weights were the best: there is a loss to report
+        at.epochs = 1
+        epoch_ended(float(result.fun))
+    return "lbfgs" if result.status == 1 else None
