@@ -63,10 +63,11 @@ class Validation:
         """f without the penalty, and the score."""
         self.network.predict(theta, self.data.take, self.A)
         loss = self.loss.value(self.A, self.Y, self.weight)
-        score = (
-            r_squared(self.A, self.Y, self.weight) if self.scorer is None else self.scorer(theta)
-        )
-        return loss, float(score)
+        if not np.isfinite(loss):
+            return loss, float("nan")  # scorers refuse to judge such predictions
+        if self.scorer is None:
+            return loss, r_squared(self.A, self.Y, self.weight)
+        return loss, float(self.scorer(theta))
 
 
 def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:

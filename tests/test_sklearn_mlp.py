@@ -16,12 +16,17 @@ SELECT = (
 )
 
 
+OPTIONS = [
+    *("-p", "sklearn_mlp_plugin", "-p", "no:cacheprovider", "-q", "-rfE"),
+    *("--pyargs", "sklearn.neural_network.tests.test_mlp"),
+]
+
+
 def test_sklearn_mlp_tests(tmp_path):
     here = pathlib.Path(__file__).parent
     path = os.pathsep.join([str(here), *filter(None, sys.path)])
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "sklearn_mlp_plugin", "-p", "no:cacheprovider"]
-        + ["--pyargs", "sklearn.neural_network.tests.test_mlp", "-k", SELECT, "-q", "-rfE"],
+        [sys.executable, "-m", "pytest", *OPTIONS, "-k", SELECT],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": ""},
         capture_output=True,
