@@ -155,7 +155,8 @@ class Watch:
     def _compare(self, judged):
         history = self.history
         # Written so that a NaN, which compares as False, is no improvement.
-        history.stalled = 0 if judged <= history.best - self.tol else history.stalled + 1
+        improved = judged <= history.best - self.tol
+        history.stalled = 0 if improved or self.patience is None else history.stalled + 1
         if judged < history.best:
             history.best, history.best_epoch = judged, len(history.loss_curve)
             if self.keep_best:

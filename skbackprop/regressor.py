@@ -521,10 +521,11 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             "max_iter": f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
             "the optimization hasn't converged yet.",
             "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
-            "lbfgs": "Training stopped at max_iter or max_fun before it converged.",
             "diverged": f"Training diverged in epoch {epoch} and the weights of epoch {best} were "
             f"restored; {advice}.",
         }
+        if reason is not None and reason.startswith("lbfgs"):
+            told[reason] = f"{reason} before it converged: see max_iter, max_fun and tol."
         if reason in told:
             warnings.warn(told[reason], ConvergenceWarning, stacklevel=3)
         return fitting.attributes()

@@ -267,4 +267,5 @@ def minimize_lbfgs(
     if not at.epochs:  # the first weights were the best: there is a loss to report
         at.epochs = 1
         epoch_ended(float(result.fun))
-    return "lbfgs" if result.status == 1 else None
+    converged_or_stopped = result.status in (0, 99)  # 99: by the callback
+    return None if converged_or_stopped else f"lbfgs: {result.message}"

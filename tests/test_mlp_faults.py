@@ -153,6 +153,14 @@ def test_07_second_warm_start_has_its_full_patience(data):
     assert model.n_iter_ > 10
 
 
+def test_07b_a_stream_uses_up_no_patience(data):
+    X, y = data
+    model = BackpropRegressor(tol=1e3, warm_start=True, random_state=0)  # nothing improves by tol
+    for _ in range(30):
+        model.partial_fit(X, y)
+    assert model.fit(X, y).n_iter_ > 10
+
+
 def test_08_a_failing_warm_start_keeps_the_best_weights(data):
     X, y = data
     model = BackpropRegressor(

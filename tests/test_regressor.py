@@ -847,7 +847,7 @@ def test_scoring_monitor_in_a_grid_search(data):
 def test_fit_warns_at_max_iter_and_not_where_a_schedule_was_planned_to_end(data):
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(3\)"):
         BackpropRegressor(max_iter=3).fit(*data)
-    with pytest.warns(ConvergenceWarning, match="max_iter or max_fun"):
+    with pytest.warns(ConvergenceWarning, match="lbfgs: .*max_iter, max_fun"):
         BackpropRegressor(max_iter=3, solver="lbfgs").fit(*data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
