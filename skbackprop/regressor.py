@@ -241,7 +241,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     >>> from skbackprop import BackpropRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = BackpropRegressor(early_stopping=True, random_state=0)
+    >>> model = BackpropRegressor(
+    ...     hidden_layer_sizes=(16,), alpha=20, batch_size=32, learning_rate_init=0.01,
+    ...     early_stopping=True, random_state=0,
+    ... )
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
     True
     """

@@ -50,7 +50,8 @@ class MLPRegressor(BackpropRegressor):
         super().__init__(**own)
 
 
-sklearn.neural_network.MLPRegressor = MLPRegressor
+def pytest_configure():
+    sklearn.neural_network.MLPRegressor = MLPRegressor
 
 
 def pytest_collection_modifyitems(items):

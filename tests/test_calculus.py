@@ -1,0 +1,192 @@
+"""The matrix calculus: every rule against differences, and the rules joined."""
+
+import numpy as np
+import pytest
+from gradcheck import central_differences, relative_error, vjp_error
+
+from skbackprop.activations import ACTIVATIONS, Tanh
+from skbackprop.calculus import (
+    Add,
+    Elementwise,
+    LeftMultiply,
+    RightMultiply,
+    SquaredFrobeniusNorm,
+    addition,
+    elementwise,
+    left_multiplication,
+    right_multiplication,
+    squared_frobenius_norm,
+)
+
+# The differences of a polynomial or of tanh with STEP = 1e-3 carry rounding errors of
+# about 1e-13; 1e-10 leaves room for a thousand of them and for no mistake.
+TOLERANCE = 1e-10
+
+M, N, P = 4, 3, 2
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def matrix_functions(rng):
+    """name -> (G, G as an object, X), X (4, 3)."""
+    W_right, W_left, C = (rng.standard_normal(s) for s in [(N, P), (P, M), (M, N)])
+    return {
+        "right": RightMultiply(W_right),
+        "right, one column": RightMultiply(W_right[:, :1]),
+        "left": LeftMultiply(W_left),
+        "left, one row": LeftMultiply(W_left[:1]),
+        "addition": Add(C),
+        "addition of a row": Add(C[:1]),
+        "elementwise": Elementwise(Tanh()),
+    }
+
+
+NAMES = list(matrix_functions(np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rule_passes_the_dot_product_test(name, rng):
+    G, X = matrix_functions(rng)[name], rng.standard_normal((M, N))
+    assert vjp_error(G.value, G.pull_back, X, rng) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivative_of_norm_after_every_rule_is_that_of_differences(name, rng):
+    f = SquaredFrobeniusNorm() @ matrix_functions(rng)[name]
+    X = rng.standard_normal((M, N))
+    assert relative_error(f.derivative(X), central_differences(f.value, X)) < TOLERANCE
+
+
+def test_functions_are_the_articles_formulas(rng):
+    X, W, V = rng.standard_normal((M, N)), rng.standard_normal((N, P)), rng.standard_normal((P, M))
+    dXW, dVX = rng.standard_normal((M, P)), rng.standard_normal((P, N))
+    # einsum spells the indices of the article's derivation out; equal up to rounding.
+    np.testing.assert_allclose(
+        right_multiplication(dXW, W), np.einsum("il,jl->ij", dXW, W), rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        left_multiplication(dVX, V), np.einsum("ki,kj->ij", V, dVX), rtol=1e-14, atol=1e-15
+    )
+    np.testing.assert_array_equal(elementwise(X, 3 * X), X * (3 * X))
+    np.testing.assert_array_equal(addition(X, 5.0), X)
+    np.testing.assert_array_equal(squared_frobenius_norm(X), 2 * X)
+
+
+def cases_of_out(rng):
+    X, W = rng.standard_normal((M, N)), rng.standard_normal((N, P))
+    dG = rng.standard_normal((M, P))
+    return {
+        "right": (right_multiplication, (dG, W), (M, N)),
+        "right, one column": (right_multiplication, (dG[:, :1], W[:, :1]), (M, N)),
+        "left": (left_multiplication, (dG, X), (N, P)),
+        "elementwise": (elementwise, (X, X + 1), (M, N)),
+        "addition": (addition, (X, 2.0), (M, N)),
+        "norm": (squared_frobenius_norm, (X,), (M, N)),
+    }
+
+
+@pytest.mark.parametrize("name", list(cases_of_out(np.random.default_rng(0))))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_out_is_filled_and_returned_and_inputs_stay(name, dtype, rng):
+    function, args, shape = cases_of_out(rng)[name]
+    args = [a.astype(dtype) if isinstance(a, np.ndarray) else a for a in args]
+    before = [np.copy(a) for a in args]
+    pure = function(*args)
+    out = np.full(shape, np.nan, dtype)
+    assert function(*args, out=out) is out
+    np.testing.assert_array_equal(out, pure)
+    assert pure.dtype == dtype
+    for a, b in zip(args, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_elementwise_addition_and_norm_work_in_place(rng):
+    X = rng.standard_normal((M, N))
+    for function, args in [
+        (elementwise, (X + 1,)),
+        (addition, (2.0,)),
+        (squared_frobenius_norm, ()),
+    ]:
+        expected, dG = function(X.copy(), *args), X.copy()
+        assert function(dG, *args, out=dG) is dG
+        np.testing.assert_array_equal(dG, expected)
+
+
+def test_rules_take_stacks_of_matrices(rng):
+    dG, W = rng.standard_normal((5, M, P)), rng.standard_normal((5, N, P))
+    V, dV = rng.standard_normal((5, P, M)), rng.standard_normal((5, P, N))
+    for k in range(5):
+        # A stack may go to another routine of BLAS than a matrix: equal up to rounding.
+        np.testing.assert_allclose(
+            right_multiplication(dG, W)[k], right_multiplication(dG[k], W[k]), rtol=1e-13
+        )
+        np.testing.assert_allclose(
+            left_multiplication(dV, V)[k], left_multiplication(dV[k], V[k]), rtol=1e-12, atol=1e-15
+        )
+
+
+def test_derivative_of_a_long_chain_is_that_of_differences(rng):
+    W, C, V = (rng.standard_normal(s) for s in [(N, P), (M, P), (3, M)])
+    f = SquaredFrobeniusNorm() @ LeftMultiply(V) @ Elementwise(Tanh()) @ Add(C) @ RightMultiply(W)
+    X = rng.standard_normal((M, N))
+    assert relative_error(f.derivative(X), central_differences(f.value, X)) < TOLERANCE
+
+
+def test_a_network_of_two_layers_written_with_the_rules(rng):
+    """df/dA[0] of 1/m‖g(X W[1]) W[2] - Y‖², by the composed rules and by the article."""
+    X, Y = rng.standard_normal((M, N)), rng.standard_normal((M, 1))
+    W1, W2 = rng.standard_normal((N, P)), rng.standard_normal((P, 1))
+    f = (
+        SquaredFrobeniusNorm()
+        @ Add(-Y)
+        @ RightMultiply(W2)
+        @ Elementwise(Tanh())
+        @ RightMultiply(W1)
+    )
+    A1 = np.tanh(X @ W1)
+    dZ2 = 2 * (A1 @ W2 - Y)
+    dZ1 = dZ2 @ W2.T * (1 - A1**2)
+    np.testing.assert_allclose(f.derivative(X), dZ1 @ W1.T, rtol=1e-12)
+    assert f.value(X) == pytest.approx(np.sum((A1 @ W2 - Y) ** 2), rel=1e-14)
+
+
+def test_joining_is_associative(rng):
+    f, g, h = (
+        SquaredFrobeniusNorm(),
+        Elementwise(Tanh()),
+        RightMultiply(rng.standard_normal((N, P))),
+    )
+    X = rng.standard_normal((M, N))
+    np.testing.assert_array_equal(((f @ g) @ h).derivative(X), (f @ (g @ h)).derivative(X))
+    assert ((f @ g) @ h).value(X) == (f @ (g @ h)).value(X)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_can_stand_in_a_chain(name, rng):
+    X = rng.uniform(0.1, 1.5, (M, N)) * rng.choice([-1, 1], (M, N))  # away from kinks at 0
+    f = SquaredFrobeniusNorm() @ Elementwise(ACTIVATIONS[name]())
+    # Third derivatives of elu and mish near 0 make the truncation larger than tanh's.
+    assert relative_error(f.derivative(X), central_differences(f.value, X)) < 1e-9
+
+
+def test_derivative_of_a_matrix_function_is_refused():
+    with pytest.raises(TypeError, match="scalar function"):
+        RightMultiply(np.ones((2, 2))).derivative(np.ones((3, 2)))
+
+
+def test_an_addition_that_stretches_x_is_refused():
+    with pytest.raises(ValueError, match=r"X \+ C"):
+        Add(np.ones((3, 2))).value(np.ones((1, 2)))
+
+
+def test_only_functions_can_be_joined():
+    with pytest.raises(TypeError):
+        SquaredFrobeniusNorm() @ 2.0
+
+
+def test_repr_says_what_is_joined():
+    f = SquaredFrobeniusNorm() @ Add(np.zeros((4, 1))) @ RightMultiply(np.zeros((3, 1)))
+    assert repr(f) == "SquaredFrobeniusNorm() @ Add(4×1) @ RightMultiply(3×1)"
