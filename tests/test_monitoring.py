@@ -142,8 +142,8 @@ def test_without_patience_nothing_stalls():
 
 def test_a_warm_start_has_its_full_patience():
     history = History()
-    assert watch([1.0] * 10, patience=2, history=history)[1] == 4
-    assert watch([1.0] * 10, patience=2, history=history)[1] == 3
+    assert watch([1.0] * 10, patience=2, history=history, tol=1e-4)[1] == 4
+    assert watch([1.0] * 10, patience=2, history=history, tol=1e-4)[1] == 3
     assert history.loss_curve == [1.0] * 7
 
 
@@ -180,14 +180,14 @@ def test_epochs_are_judged_by_what_was_asked_for(settings, best, epoch):
 
 def test_a_plateau_divides_the_rate_by_5_until_it_is_small():
     """0.1 → 0.02 → … → 1.28e-6 → 2.56e-7: eight divisions, the last to below 1e-6."""
-    w, stopped = watch([1.0] * 100, patience=1, schedule=Adaptive(), learning_rate=0.1)
+    w, stopped = watch([1.0] * 100, patience=1, schedule=Adaptive(), learning_rate=0.1, tol=1e-4)
     assert w.reason == "patience"
     assert w.at.slowdown == pytest.approx(0.2**8, rel=1e-12)
     assert stopped == 1 + 9 * 2  # the first epoch improves on inf; then two for each plateau
 
 
 def test_other_schedules_have_no_plateau():
-    w, stopped = watch([1.0] * 100, patience=1, schedule=Constant(), learning_rate=0.1)
+    w, stopped = watch([1.0] * 100, patience=1, schedule=Constant(), learning_rate=0.1, tol=1e-4)
     assert (w.reason, stopped, w.at.slowdown) == ("patience", 3, 1.0)
 
 
