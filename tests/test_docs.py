@@ -1,0 +1,51 @@
+"""What the documentation shows is what the code does."""
+
+import doctest
+import importlib
+import inspect
+import pathlib
+import pkgutil
+
+import pytest
+
+import skbackprop
+from skbackprop import BackpropRegressor, network
+
+ROOT = pathlib.Path(__file__).parents[1]
+MODULES = [f"skbackprop.{module.name}" for module in pkgutil.iter_modules(skbackprop.__path__)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/derivation.md"])
+def test_examples_in_documents(name):
+    result = doctest.testfile(str(ROOT / name), module_relative=False, encoding="utf-8")
+    assert result.failed == 0 and result.attempted > 0
+
+
+def test_every_parameter_and_fitted_attribute_is_documented():
+    text = inspect.getdoc(BackpropRegressor)
+    parameters, _, attributes = text.partition("Attributes\n----------")
+    for name in inspect.signature(BackpropRegressor).parameters:
+        assert (
+            f"\n{name} : " in parameters
+            or f"{name}, " in parameters
+            or f", {name} : " in parameters
+        )
+    model = BackpropRegressor(max_iter=1).fit([[0.0], [1.0]], [0.0, 1.0])
+    for name in [name for name in vars(model) if name.endswith("_")]:
+        assert name in attributes, name
+
+
+def test_the_derivation_quotes_the_code_as_it_is():
+    """Every line of code that the table quotes from network.py stands in network.py."""
+    source = inspect.getsource(network)
+    document = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")
+    for call in (
+        "right_multiplication(dZ[l + 1], W[l + 1], out=dA[l])",
+        "left_multiplication(dZ[l], ws.ones, out=db[l])",
+    ):
+        assert call in source and call in document
