@@ -132,7 +132,7 @@ class SELU:
     """g(z) = λ z where z > 0, else λ α (exp(z) - 1);  g' = λ where z > 0, else λ α exp(z).
 
     λ and α are the constants for which activations of mean 0 and variance 1 keep them
-    (Klambauer et al. 2017, appendix A1.1).
+    (Klambauer et al. 2017).
     """
 
     scale = 1.0507009873554804934193349852946

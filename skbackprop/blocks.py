@@ -38,6 +38,8 @@ def blockwise(function: Callable[..., Array], *arrays: Array, out: Array | None 
     ndarray
         `out`.
     """
+    # A result would be truncated to whole numbers.
+    arrays = tuple(a if a.dtype.kind == "f" else a.astype(np.float64) for a in arrays)
     if out is None:
         out = np.empty_like(arrays[0])
     if out.size <= BLOCK:

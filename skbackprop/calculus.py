@@ -15,12 +15,15 @@ rule                            G(X)                 df/dX
 :func:`squared_frobenius_norm`  f(G) = ‖G‖²_F        df/dG = 2 G
 ==============================  ===================  =============================
 
-The network's backward pass and its squared error are made of these functions. Arrays
-may carry leading axes: a stack of matrices is differentiated matrix by matrix.
+A rule is named after G and not after what it does to df/dG: right_multiplication
+multiplies by Wᵀ. The network's backward pass and its squared error are made of these
+functions. Arrays may carry leading axes: a stack of matrices is differentiated matrix by
+matrix.
 
 Examples
 --------
-The derivative of f(X) = ‖X W - Y‖²_F is 2 (X W - Y) Wᵀ, put together by the rules:
+The derivative of f(X) = ‖X W - Y‖²_F is 2 (X W - Y) Wᵀ, put together by the rules
+(and ``1 / m * f`` is the article's loss):
 
 >>> import numpy as np
 >>> from skbackprop.calculus import Add, RightMultiply, SquaredFrobeniusNorm
@@ -41,7 +44,7 @@ Array = np.ndarray
 
 def right_multiplication(dG: Array, W: Array, out: Array | None = None) -> Array:
     """df/dX = df/dG Wᵀ,  where G(X) = X W."""
-    if dG.shape[-1] == 1:
+    if dG.shape[-1] == W.shape[-1] == 1:
         # A column times a row is no work for BLAS: multiply is 4 to 6 times faster.
         return np.multiply(dG, W.swapaxes(-1, -2), out=out)
     return np.matmul(dG, W.swapaxes(-1, -2), out=out)
@@ -103,16 +106,31 @@ class Function:
                 f"{np.shape(f)}: put a matrix-to-scalar function such as "
                 "SquaredFrobeniusNorm() in front, f @ G"
             )
-        return self.pull_back(1.0, X)
+        dX = self.pull_back(1.0, X)
+        if dX.shape != np.shape(X):
+            raise ValueError(f"df/dX has shape {dX.shape} and X {np.shape(X)}: X must be a matrix")
+        return dX
+
+    __array_ufunc__ = None  # W @ f is no matrix product: NumPy leaves it to this class
 
     def __matmul__(self, inner: "Function") -> "Composition":
         if not isinstance(inner, Function):
-            return NotImplemented
+            raise TypeError(
+                f"@ joins functions, f @ G; got {type(inner).__name__}. "
+                "For the value at X write f.value(X)"
+            )
         return Composition(self, inner)
+
+    def __rmul__(self, c: float) -> "Composition":
+        return Composition(Scale(c), self)
 
 
 class Composition(Function):
-    """f(G(X)): df/dX from df/dG by the inner function's rule."""
+    """f(G(X)): df/dX from df/dG by the inner function's rule.
+
+    Values are computed anew in every pull_back; the network keeps Z and A instead, which
+    is what makes backpropagation cheap.
+    """
 
     def __init__(self, outer: Function, inner: Function):
         self.outer, self.inner = outer, inner
@@ -129,9 +147,35 @@ class Composition(Function):
         return f"{self.outer!r} @ {self.inner!r}"
 
 
+class Scale(Function):
+    """G(X) = c X, with c a number and X a matrix or a number; written c * f.
+
+    Right multiplication by c times the identity matrix; 1/m in the article's loss.
+    """
+
+    def __init__(self, c: float):
+        self.c = float(c)
+
+    def value(self, X):
+        """c X."""
+        return self.c * X
+
+    def pull_back(self, dG, X):
+        """df/dX = c df/dG."""
+        return self.c * dG
+
+    def __repr__(self):
+        return f"Scale({self.c:g})"
+
+
 class _WithConstant(Function):
     def __init__(self, constant):
         self.constant = np.asarray(constant)
+        if self.constant.ndim == 1:
+            raise ValueError(
+                f"{type(self).__name__} needs a matrix; for a vector w of shape "
+                f"{self.constant.shape} write w[:, None] (a column) or w[None, :] (a row)"
+            )
 
     def __repr__(self):
         shape = "×".join(map(str, self.constant.shape))
@@ -143,6 +187,8 @@ class RightMultiply(_WithConstant):
 
     def value(self, X):
         """X W."""
+        if np.shape(X)[-1] != self.constant.shape[-2]:
+            raise ValueError(f"X W: X of shape {np.shape(X)}, W of {self.constant.shape}")
         return X @ self.constant
 
     def pull_back(self, dG, X):
@@ -155,6 +201,8 @@ class LeftMultiply(_WithConstant):
 
     def value(self, X):
         """W X."""
+        if self.constant.shape[-1] != np.shape(X)[-2]:
+            raise ValueError(f"W X: W of shape {self.constant.shape}, X of {np.shape(X)}")
         return self.constant @ X
 
     def pull_back(self, dG, X):
@@ -169,7 +217,10 @@ class Add(_WithConstant):
         """X + C; C has the shape of X, or one that NumPy stretches to it."""
         G = X + self.constant
         if G.shape != np.shape(X):  # X itself stretched: df/dX would not be df/dG
-            raise ValueError(f"X + C: C of shape {self.constant.shape} for X of {np.shape(X)}")
+            raise ValueError(
+                f"X + C: C of shape {self.constant.shape} for X of {np.shape(X)}; for a row b "
+                "added to every row use LeftMultiply(np.ones((m, 1))) inside"
+            )
         return G
 
     def pull_back(self, dG, X):
@@ -180,10 +231,16 @@ class Add(_WithConstant):
 class Elementwise(Function):
     """G(X) = g(X), for an object g with ``value(Z)`` and ``derivative(Z, A)``.
 
-    Every entry of :data:`skbackprop.activations.ACTIVATIONS` is such an object.
+    Such an object is ``Tanh()``, or ``ACTIVATIONS[name]()`` for every name of
+    :data:`skbackprop.activations.ACTIVATIONS`.
     """
 
     def __init__(self, g):
+        if isinstance(g, type) or not (hasattr(g, "value") and hasattr(g, "derivative")):
+            raise TypeError(
+                "Elementwise needs an object with value(Z) and derivative(Z, A), such as "
+                f"Tanh(); got {g!r}"
+            )
         self.g = g
 
     def value(self, X):

@@ -1,12 +1,13 @@
 """Losses: f and df/dA[L], side by side.
 
-A loss is a mean over the m rows of a batch, summed over the outputs k,
+A loss is a weighted sum over the m rows of a batch and over the outputs k,
 
-    f(A) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ),    wᵢ = 1/m without weights,
+    f(A) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ),    wᵢ = 1/m without weights (the mean over the rows),
 
-with A = A[L] the predictions and Y the targets, both (m, outputs), and the weights w a
-column or None. (In training wᵢ is sample_weightᵢ / (m · mean of all sample_weight): the
-weights of all rows sum to one, those of a batch do so on average.) Two methods:
+with A = A[L] the predictions and Y the targets, both (m, outputs), and w a column or
+None. ℓ is the loss of one entry (in the derivation that letter is a layer, here called
+l). In training wᵢ = sᵢ / (m s̄), with s the sample_weight and s̄ its mean over all rows,
+so that the wᵢ of a batch have the sum 1 on average. Two methods:
 
 ``value(A, Y, weight=None)``
     f, a float.
@@ -42,8 +43,10 @@ class Loss:
     Attributes
     ----------
     degree : float or None
-        d of ℓ(s a, s y) = s^d ℓ(a, y): how the loss changes with y's units. None if it
-        has no such rule; the regressor then leaves y as it is.
+        d of ℓ(s a, s y) = s^d ℓ(a, y): how the loss changes with y's units. For Huber and
+        log cosh it holds if δ (for log cosh the unit 1) is multiplied by s too, as it is
+        when δ is said in standard deviations of y. None if there is no such rule; the
+        regressor then leaves y as it is.
     output_activation : str
         What the last layer's activation is unless the user names another.
     canonical : str or None
@@ -64,6 +67,7 @@ class Loss:
 
     def value(self, A: Array, Y: Array, weight: Array | None = None) -> float:
         """f = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ)."""
+        _check_shapes(A, Y)
         total = 0.0
         for rows in blocks(len(A), max(1, BLOCK // A.shape[1])):
             loss = self.elementwise(A[rows], Y[rows])
@@ -71,7 +75,8 @@ class Loss:
         return total if weight is not None else total / len(A)
 
     def derivative(self, A, Y, weight=None, out=None) -> Array:
-        """df/dA = w dℓ/da."""
+        """df/dA: row i is wᵢ dℓ/da."""
+        _check_shapes(A, Y)
         dA = blockwise(self.elementwise_derivative, A, Y, out=out)
         return _weigh(dA, weight)
 
@@ -103,6 +108,11 @@ class Loss:
         return np.array([solve(Y[:, [k]]) for k in range(Y.shape[1])])
 
 
+def _check_shapes(A: Array, Y: Array) -> None:
+    if A.shape != Y.shape:  # (m, 1) and (m,) would be stretched to (m, m)
+        raise ValueError(f"A has shape {A.shape} and Y {Y.shape}; both must be (m, outputs)")
+
+
 def _weigh(dA: Array, weight: Array | None) -> Array:
     """w dA, in place; 1/m dA without weights."""
     return np.multiply(dA, 1 / len(dA) if weight is None else weight, out=dA)
@@ -128,14 +138,15 @@ class SquaredError(Loss):
         return self.value_and_derivative(A, Y, weight, out)[1]
 
     def value_and_derivative(self, A, Y, weight=None, out=None):
+        _check_shapes(A, Y)
         G = np.subtract(A, Y, out=out)  # G(A) = A - Y
         if weight is None:
             f = float(np.vdot(G, G)) / len(G)  # f = 1/m ‖G‖²_F
         else:
             f = float(np.einsum("ik,ik,i->", G, G, weight[:, 0]))
         dG = calculus.squared_frobenius_norm(G, out=G)  # d‖G‖²_F / dG = 2 G
-        dA = calculus.addition(dG, Y, out=dG)  # df/dA = df/dG
-        return f, _weigh(dA, weight)
+        dA = calculus.addition(dG, out=dG)  # d‖A - Y‖²_F / dA is the same: C = -Y plays no part
+        return f, _weigh(dA, weight)  # df/dA = 1/m · 2 (A - Y); row i times wᵢ with weights
 
     def best_constant(self, Y, weight=None):
         return _weighted_mean(Y, weight)
@@ -159,7 +170,7 @@ class AbsoluteError(Loss):
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """ℓ = q (y - a) where y > a, else (1 - q) (a - y);  dℓ/da = -q or 1 - q.
+    """ℓ = q (y - a) where y > a, else (1 - q) (a - y);  dℓ/da = -q or 1 - q, 0 at y = a.
 
     The pinball loss (Koenker & Bassett 1978), smallest at the quantile q of y given x.
     """
@@ -182,9 +193,9 @@ class Quantile(Loss):
 class Huber(Loss):
     """ℓ = r²/2 where |r| ≤ δ, else δ (|r| - δ/2), r = a - y;  dℓ/da = r cut to ±δ.
 
-    δ is in units of the targets as the network sees them: standard deviations of y
-    with ``standardize=True``. 1.35 is Huber's (1964) choice: 95 % of the efficiency of
-    the mean under normal errors, when δ is in units of their standard deviation.
+    Huber 1964. δ is in units of the targets as the network sees them: standard deviations
+    of y with ``standardize=True``. With δ = 1.35 standard deviations of normal errors the
+    estimate has 95 % of the efficiency of the mean.
     """
 
     delta: float = 1.35
@@ -210,7 +221,9 @@ class LogCosh(Loss):
 
     def elementwise(self, A, Y):
         r = np.abs(A - Y)
-        return r + np.log1p(np.expm1(-2 * r) / 2)  # exact near 0, no overflow far away
+        near = np.log1p(2 * np.square(np.sinh(np.minimum(r, 1) / 2)))  # cosh r = 1 + 2 sinh²(r/2)
+        far = r + np.log1p(np.expm1(-2 * np.minimum(r, 400)) / 2)  # its terms cancel near 0
+        return np.where(r < 1, near, far)
 
     def elementwise_derivative(self, A, Y):
         return np.tanh(A - Y)

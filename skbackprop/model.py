@@ -66,7 +66,8 @@ class Model:
             W[1] / X_scale,   b[1] - (X_shift / X_scale) W[1],
         y_scale and y_shift into the last one, where the output activation allows it:
         W[L] y_scale, b[L] y_scale + y_shift for the identity; W[L] y_scale, b[L] y_scale
-        for the relu family, as max(0, s z) = s max(0, z); b[L] + log y_scale for exp.
+        for relu and leaky_relu, as max(0, s z) = s max(0, z), s > 0; b[L] + log y_scale for
+        exp. The lists begin at layer 1, as coefs_ does: W[0] here is W[1].
         For another activation the factor y_scale of the predictions is left over.
         """
         views = self.network().views(self.theta.astype(np.float64))

@@ -1,15 +1,20 @@
-"""The network: forward and backward, in the article's letters.
+"""The network: forward and backward, in the letters of docs/derivation.md.
 
     Z[l] = A[l-1] W[l] + 1 b[l]             A[l] = g[l](Z[l])            l = 1 … L
 
+    df/dA[L] = 2/m (A[L] - Y)               addition, squared norm: losses.SquaredError
     df/dA[l] = df/dZ[l+1] W[l+1]ᵀ           right multiplication         l < L
     df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])       elementwise function
     df/dW[l] = A[l-1]ᵀ df/dZ[l]             left multiplication
     df/db[l] = 1ᵀ df/dZ[l]                  addition, left multiplication by 1
 
+    W[l] ← W[l] - α df/dW[l]                optimizers.SGD with momentum=0; likewise b[l]
+
 Letters: m rows of a batch; n[l] units of layer l; A[0] = X (m, n[0]); W[l] (n[l-1], n[l]);
-b[l] (1, n[l]); Z[l], A[l] (m, n[l]); dW[l] means df/dW[l] and has W[l]'s shape. Lists are
-indexed by the layer l, with None at 0 where there is no such matrix.
+b[l] (1, n[l]); Z[l], A[l] (m, n[l]); dW[l] means df/dW[l] and has W[l]'s shape. H[l] is A[l]
+unless there is dropout (see Workspace): read A for H below. "Left multiplication" for dW[l]:
+the variable is W[l], the constant on its left A[l-1]. Lists are indexed by the layer l, with
+None at 0 where there is no such matrix.
 
 The weights live in one flat vector theta, all W first and then all b, and so does their
 gradient; W[l] and b[l] are views of it.
@@ -78,6 +83,8 @@ class Network:
         self.L = len(self.sizes) - 1
         self.g: list[Any] = [None, *g]
         self.fit_intercept = fit_intercept
+        if len(self.g) != self.L + 1:
+            raise ValueError(f"{self.L} layers need {self.L} activations; got {len(self.g) - 1}")
         self.n_weights = sum(m * n for m, n in zip(self.sizes, self.sizes[1:], strict=False))
         self.n_parameters = self.n_weights + (sum(self.sizes[1:]) if fit_intercept else 0)
 
@@ -86,9 +93,9 @@ class Network:
         W: Matrices = [None]
         b: Matrices = [None]
         start = 0
-        for m, n in zip(self.sizes, self.sizes[1:], strict=False):
-            W.append(theta[start : start + m * n].reshape(m, n))
-            start += m * n
+        for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False):
+            W.append(theta[start : start + n_in * n_out].reshape(n_in, n_out))
+            start += n_in * n_out
         for n in self.sizes[1:]:
             b.append(theta[start : start + n].reshape(1, n) if self.fit_intercept else None)
             start += n
@@ -131,7 +138,7 @@ class Network:
         """A[L], the predictions for A[0]; fills Z and A."""
         A, Z, H, D, g = ws.A, ws.Z, ws.H, ws.D, self.g
         for l in range(1, self.L + 1):
-            np.matmul(H[l - 1], W[l], out=Z[l])  # Z[l] = A[l-1] W[l]
+            np.matmul(H[l - 1], W[l], out=Z[l])  # Z[l] = A[l-1] W[l]: H is A without dropout
             if self.fit_intercept:
                 np.add(Z[l], b[l], out=Z[l])  # Z[l] = A[l-1] W[l] + 1 b[l]
             g[l].value(Z[l], out=A[l])  # A[l] = g[l](Z[l])
@@ -141,19 +148,25 @@ class Network:
         return A[self.L]
 
     def backward(self, W, dW, db, ws: Workspace, from_Z: bool = False) -> None:
-        """dW and db, the last layer first, given dA[L], or dZ[L] with `from_Z`."""
+        """Fill dW and db, the last layer first.
+
+        Given is dA[L] or, with `from_Z`, dZ[L], and the elementwise rule of layer L is left
+        out (Poisson and gamma losses with exp). df/dX, which training never needs, would be
+        right_multiplication(dZ[1], W[1]).
+        """
         A, Z, H, D, dA, dZ, g = ws.A, ws.Z, ws.H, ws.D, ws.dA, ws.dZ, self.g
         for l in range(self.L, 0, -1):
             if l < self.L:
-                right_multiplication(dZ[l + 1], W[l + 1], out=dA[l])  # df/dZ[l+1] W[l+1]ᵀ
+                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ
+                right_multiplication(dZ[l + 1], W[l + 1], out=dA[l])
                 if D[l] is not None:
                     elementwise(dA[l], D[l], out=dA[l])  # through H[l] = A[l] ⊙ D[l]
             if l < self.L or not from_Z:
                 derivative = g[l].derivative(Z[l], A[l], out=dZ[l])  # g[l]'(Z[l])
-                elementwise(dA[l], derivative, out=dZ[l])  # df/dA[l] ⊙ g[l]'(Z[l])
-            left_multiplication(dZ[l], H[l - 1], out=dW[l])  # A[l-1]ᵀ df/dZ[l]
+                elementwise(dA[l], derivative, out=dZ[l])  # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
+            left_multiplication(dZ[l], H[l - 1], out=dW[l])  # df/dW[l] = A[l-1]ᵀ df/dZ[l]
             if self.fit_intercept:
-                left_multiplication(dZ[l], ws.ones, out=db[l])  # 1ᵀ df/dZ[l]
+                left_multiplication(dZ[l], ws.ones, out=db[l])  # df/db[l] = 1ᵀ df/dZ[l]
 
     def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:
         """out = A[L], block by block; ``take(rows, out)`` puts rows of A[0] into out."""

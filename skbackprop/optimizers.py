@@ -8,9 +8,9 @@ An optimizer is a dataclass of hyper-parameters that training never changes. Two
     Changes theta and the state in place. The gradient is scratch afterwards.
 
 An object of a user's own with these two serves wherever a name does. In the formulas α is
-the learning rate of the step, g the gradient df/dtheta. To add an optimizer to the
-package, write its class and its entry in :data:`OPTIMIZERS`; the tests run over that
-table.
+the learning rate of the step (never the parameter alpha, the L2 penalty) and g the
+gradient df/dtheta (not an activation). To add an optimizer to the package, write its
+class and its entry in :data:`OPTIMIZERS`; the tests run over that table.
 
 Every step goes through theta in blocks that fit the cache, so that its half a dozen
 operations read each number from memory once (see :mod:`skbackprop.blocks`).
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import blocks
+from .blocks import BLOCK, blocks
 
 Array = np.ndarray
 
@@ -30,8 +30,9 @@ Array = np.ndarray
 class SGD:
     """theta ← theta - α g; with momentum μ: v ← μ v - α g, theta ← theta + v.
 
-    With Nesterov's look-ahead theta ← theta + μ v - α g (Sutskever et al. 2013). The
-    gradient descent of the article is μ = 0 and a batch of all rows.
+    With Nesterov's momentum, theta ← theta + μ v - α g with the new v: theta is here the
+    look-ahead point theta + μ v of Sutskever et al. 2013, eq. 3-4 (rewritten so by Bengio
+    et al. 2013). The article's gradient descent is μ = 0 and a batch of all rows.
     """
 
     momentum: float = 0.9
@@ -43,18 +44,18 @@ class SGD:
     def step(self, theta: Array, gradient: Array, learning_rate: float, state: dict) -> None:
         mu = self.momentum
         for block in blocks(theta.size):
-            t, g = theta[block], gradient[block]
+            th, g = theta[block], gradient[block]
             np.multiply(g, -learning_rate, out=g)  # -α g
             if mu:
                 v = state["v"][block]
                 np.multiply(v, mu, out=v)
                 np.add(v, g, out=v)  # v ← μ v - α g
                 if self.nesterovs_momentum:
-                    np.add(t, g, out=t)
+                    np.add(th, g, out=th)
                     np.multiply(v, mu, out=g)  # theta ← theta + μ v - α g
                 else:
                     g = v
-            np.add(t, g, out=t)
+            np.add(th, g, out=th)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Adam:
         rate = learning_rate * (1 - self.beta_1) / (1 - self.beta_1 ** state["t"]) / root
         rate, epsilon = float(rate), float(self.epsilon / root)  # NumPy scalars would upcast
         for block in blocks(theta.size):
-            t, g, m, v = theta[block], gradient[block], state["m"][block], state["v"][block]
+            th, g, m, v = theta[block], gradient[block], state["m"][block], state["v"][block]
             np.multiply(m, self.beta_1, out=m)
             np.add(m, g, out=m)  # m ← β₁ m + g
             np.multiply(v, self.beta_2, out=v)
@@ -90,15 +91,16 @@ class Adam:
             np.add(g, epsilon, out=g)
             np.divide(m, g, out=g)
             np.multiply(g, rate, out=g)
-            np.subtract(t, g, out=t)  # theta ← theta - α m̂ / (√v̂ + ε)
+            np.subtract(th, g, out=th)  # theta ← theta - α m̂ / (√v̂ + ε)
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
     """W ← (1 - α λ) W, then Adam's step on the loss alone.
 
-    λ = alpha / Σw is the factor of W in the gradient of the penalty; here it does not
-    pass through the moments (Loshchilov & Hutter 2019, algorithm 2).
+    λ = alpha / Σᵢ sᵢ, s the sample_weight, is the factor of W in the gradient of the
+    penalty; here it does not pass through the moments (Loshchilov & Hutter 2019, algorithm
+    2, whose decay is η λ with the schedule's multiplier η; as in PyTorch it is α λ here).
     """
 
     decoupled = True
@@ -108,19 +110,19 @@ class AdamW(Adam):
 class RMSprop:
     """v ← ρ v + (1-ρ) g²,  theta ← theta - α g / (√v + ε).
 
-    Tieleman & Hinton 2012, lecture 6e, with their ρ = 0.9.
+    Tieleman & Hinton 2012, lecture 6e, with their ρ = 0.9 (ε is not in the lecture).
     """
 
     rho: float = 0.9
     epsilon: float = 1e-8
 
     def init(self, theta: Array) -> dict[str, Any]:
-        return {"v": np.zeros_like(theta), "root": np.empty(min(theta.size, 8192), theta.dtype)}
+        return {"v": np.zeros_like(theta), "root": np.empty(min(theta.size, BLOCK), theta.dtype)}
 
     def step(self, theta: Array, gradient: Array, learning_rate: float, state: dict) -> None:
         for block in blocks(theta.size):
-            t, g, v = theta[block], gradient[block], state["v"][block]
-            root = state["root"][: t.size]
+            th, g, v = theta[block], gradient[block], state["v"][block]
+            root = state["root"][: th.size]
             np.multiply(v, self.rho, out=v)
             np.multiply(g, g, out=root)
             np.multiply(root, 1 - self.rho, out=root)
@@ -129,7 +131,7 @@ class RMSprop:
             np.add(root, self.epsilon, out=root)
             np.divide(g, root, out=g)
             np.multiply(g, learning_rate, out=g)
-            np.subtract(t, g, out=t)  # theta ← theta - α g / (√v + ε)
+            np.subtract(th, g, out=th)  # theta ← theta - α g / (√v + ε)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}

@@ -30,10 +30,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         A[0] = X,   Z[l] = A[l-1] W[l] + 1 b[l],   A[l] = g[l](Z[l]),   l = 1 … L,
 
-    is trained to minimise the mean of a loss over the rows, weighted by sample_weight,
+    is trained to minimise the mean of a loss ℓ over the rows, weighted by sample_weight s,
     plus a penalty on the weights:
 
-        f = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ) / Σᵢ wᵢ  +  alpha / (2 Σᵢ wᵢ) Σₗ ‖W[l]‖²_F.
+        f = Σᵢ sᵢ Σₖ ℓ(aᵢₖ, yᵢₖ) / Σᵢ sᵢ  +  alpha / (2 Σᵢ sᵢ) Σₗ ‖W[l]‖²_F.
 
     With the default loss the first term is 1/n ‖A[L] - Y‖²_F. X and y are standardised
     inside (see `standardize`), so that neither needs a scaler, and predictions, losses

@@ -85,9 +85,9 @@ def standardization(
     Notes
     -----
     Each column is first divided by a power of two near its largest entry, which rounds
-    nothing, so that no square overflows or vanishes from 1e-300 to 1e300. A column is
-    constant if all its entries are equal, not if its deviation is small: 1e12 and
-    1e12 + 1 may be the data.
+    nothing (but what is below 1e-300 of the largest), so that no square overflows or
+    vanishes from 1e-300 to 1e300. A column is constant if all its entries are equal, not if
+    its deviation is small: 1e12 and 1e12 + 1 may be the data.
     """
     low, high = _extremes(X, weight)
     magnitude = np.maximum(abs(low), abs(high))

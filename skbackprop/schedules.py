@@ -1,11 +1,11 @@
 """Schedules: the learning rate as a share of ``learning_rate_init``.
 
-A schedule is called as ``schedule(progress, samples)``, with progress the share of
-max_iter passes that is done (0 at the first step, below 1 at the last) and samples the
-number of rows seen so far. One with ``planned = True`` is made to end at max_iter, so
-that getting there is no failure to converge. A function of progress alone serves
-wherever a name does. To add a schedule to the package, write its class and its entry in
-:data:`SCHEDULES`.
+A schedule is called as ``schedule(progress, samples)``, with progress (t in the formulas)
+the share of max_iter passes that is done, 0 at the first step and below 1 at the last,
+and samples the number of rows seen so far. One with ``planned = True`` is made to end at
+max_iter, so that getting there is no failure to converge. A function of progress alone
+serves wherever a name does. To add a schedule to the package, write its class and its
+entry in :data:`SCHEDULES`.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from math import cos, log2, pi
 
 @dataclass(frozen=True)
 class Constant:
-    """1."""
+    """The factor is always 1."""
 
     planned = False
 
@@ -37,7 +37,7 @@ class InverseScaling:
 
 @dataclass(frozen=True)
 class Adaptive(Constant):
-    """1, divided by 5 whenever training stalls, until the rate is below 1e-6.
+    """1, divided by 5 whenever training stalls; a stall at a rate of 1e-6 or less ends it.
 
     The division is training's answer to a stalled loss (see ``plateau``); scikit-learn's
     rule and constants.
@@ -61,7 +61,8 @@ class Cosine:
 class OneCycle:
     """Up from 1/25 to 1 in the first 30 % by a half cosine, then down to 1/250,000.
 
-    Smith & Topin 2018; the numbers are those of PyTorch's OneCycleLR.
+    Smith & Topin 2018, without the cycle of the momentum; the numbers are those of PyTorch's
+    OneCycleLR.
     """
 
     planned = True
@@ -82,7 +83,8 @@ class OneCycle:
 class CosLog4:
     """(1 - cos(2π log₂(1 + 15 t))) / 2: four cycles from 0, each twice as long as the last.
 
-    Holzmueller et al. 2024 (RealMLP), section 3: its valleys are natural places to stop.
+    Holzmueller et al. 2024 (RealMLP): its valleys are natural places to stop. The first
+    step has a rate of 0 and changes nothing.
     """
 
     planned = True

@@ -2,11 +2,11 @@
 
 The objective is a mean over all rows plus a penalty on the weights,
 
-    f(theta) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ) / Σᵢ wᵢ  +  alpha / (2 Σᵢ wᵢ) ‖W‖²,
+    f(theta) = Σᵢ sᵢ Σₖ ℓ(aᵢₖ, yᵢₖ) / Σᵢ sᵢ  +  alpha / (2 Σᵢ sᵢ) Σₗ ‖W[l]‖²_F,
 
-W all weight matrices, not the biases. A mini-batch of m rows estimates it without bias:
-its rows' weighted sum is divided by m times the mean weight of the whole set, never by
-the batch's own weights, and the penalty is the same for every batch size.
+s the sample_weight, W[l] the weights and not the biases. A mini-batch of m rows estimates
+it without bias: its rows' weighted sum is divided by m times the mean weight of the whole
+set, never by the batch's own weights, and the penalty is the same for every batch size.
 
 Network, loss, optimizer and schedule arrive as arguments.
 """
@@ -97,7 +97,7 @@ class Objective:
     network, loss
         See :mod:`skbackprop.network` and :mod:`skbackprop.losses`.
     penalty : float
-        alpha / Σᵢ wᵢ.
+        alpha / Σᵢ sᵢ.
     from_Z : bool
         Whether the loss gives df/dZ[L] directly, past the output activation.
     dropout : float
@@ -115,7 +115,7 @@ class Objective:
         return Batch(ws, np.empty((m, self.network.sizes[-1]), dtype), weight)
 
     def value_and_gradient(self, W, b, dW, db, batch: Batch, rng=None) -> float:
-        """The loss of a loaded batch; fills dW and db with its gradient."""
+        """The loss of a loaded batch without the penalty; fills dW and db with its gradient."""
         ws, net = batch.ws, self.network
         A_L = net.forward(W, b, ws, self.dropout, rng)
         if self.from_Z:
@@ -131,7 +131,7 @@ class Objective:
         if not self.penalty:
             return 0.0
         W = theta[: self.network.n_weights]
-        if gradient is not None:
+        if gradient is not None:  # penalty/2 · 2 W, the rule of ‖W‖²_F
             dW = gradient[: self.network.n_weights]
             blockwise(lambda w, g: g + w.dtype.type(self.penalty) * w, W, dW, out=dW)
         return self.penalty / 2 * float(np.vdot(W, W))
@@ -180,8 +180,9 @@ class Progress:
 def epochs(
     objective: Objective, data: Data, how: MiniBatch, at: Progress, deadline: float = np.inf
 ) -> Iterator[float]:
-    """W ← W - α df/dW over mini-batches: yields the mean loss after every pass.
+    """Mini-batch training: one step of the optimizer a batch; yields the loss of every pass.
 
+    With SGD(momentum=0) a step is the article's W[l] ← W[l] - α df/dW[l], and b[l] likewise.
     `at` is changed in place. The batches of a pass differ by one row at most, so that no
     step rests on a handful of leftover rows. A pass ends early at `deadline`, a time of
     perf_counter().

@@ -286,3 +286,12 @@ def test_users_object_has_the_defaults_unless_it_says_otherwise():
     assert CustomActivation(Square()).output == "scale"
     assert repr(CustomActivation(Square())) == "Square()"
     assert pickle.loads(pickle.dumps(CustomActivation(Square()))).output == "scale"
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_whole_numbers_are_not_truncated(name):
+    Z = np.array([[1, -2], [3, -1]])
+    g = ACTIVATIONS[name]()
+    np.testing.assert_allclose(g.value(Z), g.value(Z.astype(float)), rtol=1e-12)
+    A = g.value(Z.astype(float))
+    np.testing.assert_allclose(g.derivative(Z, A), g.derivative(Z.astype(float), A), rtol=1e-12)

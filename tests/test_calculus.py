@@ -190,3 +190,31 @@ def test_only_functions_can_be_joined():
 def test_repr_says_what_is_joined():
     f = SquaredFrobeniusNorm() @ Add(np.zeros((4, 1))) @ RightMultiply(np.zeros((3, 1)))
     assert repr(f) == "SquaredFrobeniusNorm() @ Add(4×1) @ RightMultiply(3×1)"
+
+
+# ----- what a student may type ----------------------------------------------------------
+
+
+def test_the_article_s_loss_with_its_factor(rng):
+    """f(X) = 1/m ‖X W - Y‖²_F:  df/dX = 2/m (X W - Y) Wᵀ."""
+    X, W, Y = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=(4, 2))
+    f = 1 / 4 * SquaredFrobeniusNorm() @ Add(-Y) @ RightMultiply(W)
+    assert f.value(X) == pytest.approx(np.sum((X @ W - Y) ** 2) / 4)
+    np.testing.assert_allclose(f.derivative(X), 2 / 4 * (X @ W - Y) @ W.T, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda: RightMultiply([1.0, 2.0]), "needs a matrix"),
+        (lambda: SquaredFrobeniusNorm() @ np.ones((2, 2)), "f.value"),
+        (lambda: np.ones((2, 2)) @ SquaredFrobeniusNorm(), "unsupported operand"),
+        (lambda: Elementwise(np.tanh), "such as Tanh"),
+        (lambda: RightMultiply(np.ones((3, 2))).value(np.ones((4, 2))), "X W"),
+        (lambda: LeftMultiply(np.ones((3, 2))).value(np.ones((4, 2))), "W X"),
+        (lambda: right_multiplication(np.ones((4, 1)), np.ones((3, 4))), "mismatch"),
+    ],
+)
+def test_mistakes_are_named(mistake, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        mistake()

@@ -472,3 +472,20 @@ def test_memory_does_not_grow_with_the_arrays(name, with_weight, dtype, shape):
     assert peak_memory(lambda: loss.value_and_derivative(A, Y, weight, out=out)) < CONSTANT
     if loss.canonical:
         assert peak_memory(lambda: loss.derivative_Z(A, Y, weight, out=out)) < CONSTANT
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_column_and_a_vector_are_not_stretched(name):
+    A, Y = np.ones((4, 1)), np.ones(4)
+    loss = LOSSES[name]()
+    for method in (loss.value, loss.derivative, loss.value_and_derivative):
+        with pytest.raises(ValueError, match="both must be"):
+            method(A, Y)
+
+
+def test_log_cosh_is_exact_near_zero_and_far_away():
+    A = np.array([[1e-17], [1e-9], [0.5], [1.0], [30.0], [1e308]])
+    expected = [0.5e-34, 0.5e-18, np.log(np.cosh(0.5)), np.log(np.cosh(1)), 30 - np.log(2), 1e308]
+    with np.errstate(over="raise", invalid="raise"):
+        value = LOSSES["log_cosh"]().elementwise(A, np.zeros_like(A))
+    np.testing.assert_allclose(value[:, 0], expected, rtol=1e-14)
