@@ -27,8 +27,7 @@ models = {
         quantile=q,
         hidden_layer_sizes=(32, 32),
         activation="tanh",
-        # The loss has a kink, at which a constant step size jumps to and fro. A cosine takes
-        # it to zero over 200 epochs; all of them, hence no patience.
+        # At the loss's kink a constant step jumps to and fro: down to zero, without patience.
         learning_rate="cosine",
         learning_rate_init=0.01,
         max_iter=200,
