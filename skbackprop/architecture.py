@@ -1,18 +1,29 @@
 """What a fitted network is made of, and what may not change while it trains on."""
 
+import pickle
 from typing import Any
 
 import numpy as np
 
 from . import parameters
+from .activations import ACTIVATIONS, CustomActivation
+
+POSITIVE = ("exp", "softplus", "logistic")  # activations of positive values alone
 
 
 def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dict[str, Any]:
     """What training cannot change half-way, under the names that a message gives it."""
     hidden = parameters.hidden_sizes(params["hidden_layer_sizes"])
-    output = params["output_activation"]
+    loss, output = parameters.resolve_loss(params), params["output_activation"]
     if output is None:
-        output = parameters.resolve_loss(params).output_activation
+        output = loss.output_activation
+    elif loss.positive:
+        g = parameters.resolve_activation(output)
+        if not isinstance(g, (CustomActivation, *(ACTIVATIONS[name] for name in POSITIVE))):
+            raise ValueError(
+                f"loss={params['loss']!r} needs predictions above 0: output_activation must be "
+                f"one of {', '.join(map(repr, POSITIVE))} or an object of your own; got {output!r}"
+            )
     return {
         "the number of features of X": n_features,
         "the number of outputs of y": n_outputs,
@@ -30,17 +41,17 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
 def check_same(new: dict[str, Any], old: dict[str, Any], method: str) -> None:
     """Refuse to go on with a network that was fitted as another one."""
     for name, value in new.items():
-        if _comparable(value) != _comparable(old[name]):
+        if not _same(value, old[name]):
             raise ValueError(
                 f"{method} goes on with the fitted network and cannot change {name} from "
                 f"{old[name]!r} to {value!r}; fit with warm_start=False to start anew"
             )
 
 
-def _comparable(value):
-    """Equal for equal settings, also for objects that have been through pickle."""
-    if isinstance(value, (list, tuple)):
-        return [_comparable(v) for v in value]
-    if value is None or isinstance(value, (str, int)):
-        return value
-    return type(value).__module__, type(value).__qualname__, str(vars(value))
+def _same(a, b):
+    """Equal settings; an object may have been through pickle in between."""
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if a is b or a is None or isinstance(a, (str, int)):
+        return a is b or (type(a) is type(b) and a == b)
+    return type(a) is type(b) and pickle.dumps(a) == pickle.dumps(b)

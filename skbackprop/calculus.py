@@ -260,11 +260,12 @@ class SquaredFrobeniusNorm(Function):
 
     def value(self, X):
         """‖X‖²_F."""
+        X = np.asarray(X, np.float64)  # squares of small integer types overflow
         return float(np.vdot(X, X))
 
     def pull_back(self, dG, X):
         """df/dX = df/dG · 2 X: dG is a number, 1 when nothing stands outside."""
-        return dG * squared_frobenius_norm(X)
+        return dG * squared_frobenius_norm(np.asarray(X, np.result_type(X, np.float32)))
 
     def __repr__(self):
         return "SquaredFrobeniusNorm()"

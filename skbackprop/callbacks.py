@@ -6,9 +6,12 @@ Under an older scikit-learn the class below is empty and the decorator does noth
 from collections.abc import Callable
 from typing import Any
 
+FRAMES = 1  # that the decorator puts between a method and its caller
+
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn < 1.9
+    FRAMES = 0
 
     class CallbackSupportMixin:  # type: ignore[no-redef]  # stands in for the missing one
         """No callbacks before scikit-learn 1.9."""
@@ -45,20 +48,20 @@ class EpochTasks:
         self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.task)
         self.left -= 1
 
-    def __call__(self, theta) -> bool:
-        """An epoch has ended; whether a callback asks to stop."""
+    def __call__(self, theta, last: bool) -> bool:
+        """An epoch has ended, the last one or not; whether a callback asks to stop."""
         stop = self.epoch.call_on_fit_task_end(
             estimator=self.estimator,
             **self.task,
             reconstruction_attributes=lambda: self.attributes(theta.copy()),
         )
         self.epoch = None
-        if self.left and not stop:
+        if self.left and not last and not stop:
             self._begin()
         return bool(stop)
 
     def close(self, attributes: dict[str, Any]) -> None:
-        """Training is over; an epoch that was begun and did not run ends empty."""
+        """Training is over; an iteration that lbfgs, having converged, did not run ends empty."""
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(estimator=self.estimator)
         self.root.call_on_fit_task_end(

@@ -7,11 +7,14 @@ went well, so that an error leaves it as it was.
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
+from zlib import crc32
 
 import numpy as np
+from scipy import sparse
 
 from . import parameters
 from .architecture import architecture, check_same
+from .blocks import blocks
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
 from .scaling import standardization, target_standardization
@@ -49,6 +52,7 @@ class Fitting:
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
         self._check_targets(Y, weight)
         if previous is None:
+            self.loss.check_first_targets(Y if weight is None else Y[weight > 0])
             rng = _generator(params["random_state"])
             self.split_seed = int(rng.integers(2**63))
             train, kept = self._split(len(Y), weight, validation)
@@ -62,7 +66,7 @@ class Fitting:
             self.split_seed = previous["_training"]["split_seed"]
             train, kept = self._split(len(Y), weight, validation)
             self._resume(previous)
-        self.history.judge_by(self._judged_by())
+        self.history.judge_by(f"{self._judged_by()}{self._fingerprint(table, validation)}")
         self._prepare(table, train, kept, validation)
 
     # ----- before training ---------------------------------------------------------
@@ -103,14 +107,33 @@ class Fitting:
             m.X_shift, m.X_scale = standardization(X, w, center)
             m.y_shift, m.y_scale = target_standardization(Y, w, self.loss, output, center)
         m.theta = network.initialize(rng, dtype)
-        if m.y_scale is not None:
-            # Constant targets are what a network predicts whose last weights are 0, exactly,
-            # and its gradient is 0 there.
-            known = Y if train is None else Y[train]
-            network.views(m.theta)[0][-1][:, (known == known[0]).all(axis=0)] = 0
+        self._start_at_constants(network, Y if train is None else Y[train])
         state = {} if self.optimizer is None else self.optimizer.init(m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_sum, self.weight_rows = 0.0, 0
+
+    def _start_at_constants(self, network, Y):
+        """W[L] = 0 for constant targets that A[L] = g[L](0) is: predicted exactly, at rest.
+
+        Not where g[L]'(0) = 0, as of relu: such an output would never wake up.
+        """
+        m, g, zero = self.model, network.g[-1], np.zeros((1, network.sizes[-1]))
+        A = g.value(zero)
+        met = (m.to_network(Y[:1]) == A) & (g.derivative(zero, A) != 0)
+        network.views(m.theta)[0][-1][:, (Y[0] == Y).all(axis=0) & met[0]] = 0
+
+    def _fingerprint(self, table, validation):
+        """Of the rows that the best epoch is the best on; a warm start may bring others."""
+        if self.one_pass or not self.params["warm_start"]:
+            return ""
+        crc = 0
+        for M in (*table, *(validation or ())):
+            parts = (M.data, M.indices, M.indptr) if sparse.issparse(M) else (M,)
+            for part in parts:
+                if part is not None:
+                    for rows in blocks(len(part), 4096):
+                        crc = crc32(np.ascontiguousarray(part[rows]), crc)
+        return f" of {crc:08x}"
 
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
@@ -157,8 +180,14 @@ class Fitting:
         elif validation is not None:
             X, Y, weight = validation
             self._check_targets(Y, weight)
-            w = None if weight is None else self._column(weight, weight.mean())
-            self.validation_data = Data(self.model.rows(X), self.model.to_network(Y), w)
+            w = index = None
+            if weight is not None:  # a row of weight zero is no row here either
+                w, index = self._column(weight, weight[weight > 0].mean()), np.flatnonzero(weight)
+            self.validation_data = Data(self.model.rows(X), self.model.to_network(Y), w, index)
+        if self.validation_data is not None:  # curves begin at the first epoch of all
+            h = self.history
+            for curve in (h.validation_loss_curve, h.validation_scores):
+                curve += [float("nan")] * (len(h.loss_curve) - len(curve))
 
     def _mean_weight(self, n, weight):
         """Mean weight of the rows; in a stream, of all rows so far."""
@@ -182,8 +211,12 @@ class Fitting:
             message = self._mini_batches(watch) if self.optimizer else self._lbfgs(watch)
         self.reason = watch.reason or message
         best = self.history.best_theta
+        if self.one_pass:
+            best = None  # of an earlier fit
         if best is not None and (self.early_stopping or self.reason in ("time", "diverged")):
             self.model.theta = best
+        elif self.reason == "diverged":
+            self.reason = "nonfinite"
         if not np.isfinite(self.model.theta).all():
             self.reason = "nonfinite"
 
@@ -192,21 +225,24 @@ class Fitting:
         if self.validation_data is not None:
             network = self.model.network()
             validation = Validation(network, self.loss, self.validation_data, scorer)
-        # lbfgs knows by itself when the training loss cannot fall further.
-        patient = self.one_pass or (self.optimizer is None and not self.early_stopping)
+        # lbfgs knows by itself when the training loss cannot fall further, and a planned
+        # schedule would be cut short while its rate is high.
+        planned = self.optimizer is None or self.schedule.planned
+        unlimited = self.one_pass or (planned and not self.early_stopping)
+        in_time = self.one_pass or p["max_time"] is None
         return Watch(
             self.history,
             self.at,
             unit=self.unit,
             tol=p["tol"],
-            patience=None if patient else p["n_iter_no_change"],
+            patience=None if unlimited else p["n_iter_no_change"],
             validation=validation,
             on_score=self.history.judged_by.startswith("score"),
             early_stopping=self.early_stopping,
-            keep_best=self.early_stopping or p["max_time"] is not None,
+            keep_best=self.early_stopping or not in_time,
             schedule=self.schedule,
             learning_rate=p["learning_rate_init"],
-            deadline=np.inf if p["max_time"] is None else perf_counter() + p["max_time"],
+            deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
         )
@@ -223,8 +259,11 @@ class Fitting:
             clip_norm=p["clip_norm"],
         )
         for loss in epochs(self.objective, self.data, how, self.at, watch.deadline):
-            if watch.epoch_ended(loss) or self.one_pass:
+            if watch.epoch_ended(loss):
                 return None
+            if self.one_pass:
+                ended = self.schedule.planned and self.at.epochs > p["max_iter"]
+                return "schedule" if ended else None
             if self.at.epochs == p["max_iter"]:
                 return None if self.schedule.planned else "max_iter"
 
@@ -264,7 +303,7 @@ class Fitting:
     def attributes(self) -> dict[str, Any]:
         """All fitted attributes."""
         m, h = self.model, self.history
-        scored = bool(h.validation_scores)
+        scored = self.validation_data is not None
         return self.predictive() | {
             "n_layers_": len(m.layer_sizes),
             "n_outputs_": m.layer_sizes[-1],
@@ -272,11 +311,15 @@ class Fitting:
             "n_iter_": self.at.epochs,
             "t_": self.at.samples,
             "loss_": h.loss_curve[-1],
-            "best_loss_": None if self.early_stopping else min(h.loss_curve),
-            "loss_curve_": h.loss_curve,
-            "validation_loss_curve_": h.validation_loss_curve if scored else None,
-            "validation_scores_": h.validation_scores if scored else None,
-            "best_validation_score_": max(h.validation_scores) if scored else None,
+            "best_loss_": None
+            if self.early_stopping
+            else min(h.loss_curve[h.judged_from :], default=h.loss_curve[-1]),
+            "loss_curve_": list(h.loss_curve),
+            "validation_loss_curve_": list(h.validation_loss_curve) if scored else None,
+            "validation_scores_": list(h.validation_scores) if scored else None,
+            "best_validation_score_": _largest(h.validation_scores[h.judged_from :])
+            if scored
+            else None,
             "_training": self._state(),
         }
 
@@ -297,6 +340,11 @@ class Fitting:
         }
 
 
+def _largest(scores):
+    """The largest score that is a number; NaN if none is."""
+    return max((score for score in scores if score == score), default=float("nan"))
+
+
 def _copied(state):
     """A dict whose arrays and lists are its own."""
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}
@@ -313,6 +361,8 @@ def _only(train, weight, n):
 
 def _generator(random_state: Any) -> np.random.Generator:
     """NumPy's newer generator, seeded as scikit-learn's random_state says."""
+    if random_state is np.random:
+        random_state = None
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31 - 1)
     return np.random.Generator(np.random.PCG64(random_state))

@@ -47,6 +47,10 @@ class Loss:
         log cosh it holds if δ (for log cosh the unit 1) is multiplied by s too, as it is
         when δ is said in standard deviations of y. None if there is no such rule; the
         regressor then leaves y as it is.
+    translation_invariant : bool
+        Whether ℓ(a + c, y + c) = ℓ(a, y). Only then may the regressor shift y.
+    positive : bool
+        Whether ℓ is defined for a > 0 alone.
     output_activation : str
         What the last layer's activation is unless the user names another.
     canonical : str or None
@@ -54,6 +58,8 @@ class Loss:
     """
 
     degree: ClassVar[float | None] = None
+    translation_invariant: ClassVar[bool] = False
+    positive: ClassVar[bool] = False
     output_activation: ClassVar[str] = "identity"
     canonical: ClassVar[str | None] = None
 
@@ -90,6 +96,9 @@ class Loss:
 
     def check_targets(self, Y: Array) -> None:
         """Raise a ValueError for targets outside the loss's domain; all are inside."""
+
+    def check_first_targets(self, Y: Array) -> None:
+        """Likewise for targets that cannot be the first ones, which settle y's units."""
 
     def best_constant(self, Y: Array, weight: Array | None = None) -> Array:
         """The constant prediction of the smallest loss, one an output.
@@ -130,6 +139,7 @@ class SquaredError(Loss):
     """
 
     degree = 2
+    translation_invariant = True
 
     def elementwise(self, A, Y):
         return np.square(A - Y)
@@ -157,6 +167,7 @@ class AbsoluteError(Loss):
     """ℓ = |a - y|;  dℓ/da = sign(a - y)."""
 
     degree = 1
+    translation_invariant = True
 
     def elementwise(self, A, Y):
         return np.abs(A - Y)
@@ -177,6 +188,7 @@ class Quantile(Loss):
 
     quantile: float = 0.5
     degree = 1
+    translation_invariant = True
 
     def elementwise(self, A, Y):
         R = Y - A
@@ -200,6 +212,7 @@ class Huber(Loss):
 
     delta: float = 1.35
     degree = 2
+    translation_invariant = True
 
     def elementwise(self, A, Y):
         r = np.abs(A - Y)
@@ -218,6 +231,7 @@ class LogCosh(Loss):
     """
 
     degree = 2
+    translation_invariant = True
 
     def elementwise(self, A, Y):
         r = np.abs(A - Y)
@@ -237,11 +251,13 @@ class Poisson(Loss):
     """
 
     degree = 1
+    positive = True
     output_activation = "exp"
     canonical = "exp"
 
     def elementwise(self, A, Y):
-        return xlogy(Y, Y / A) - Y + A
+        ratio = np.divide(Y, A, out=np.ones_like(A), where=Y > 0)  # 0/0 where exp z vanishes
+        return xlogy(Y, ratio) - Y + A
 
     def elementwise_derivative(self, A, Y):
         return 1 - Y / A
@@ -250,11 +266,12 @@ class Poisson(Loss):
         return _weigh(np.subtract(A, Y, out=out), weight)
 
     def check_targets(self, Y):
-        if (Y < 0).any() or not Y.any(axis=0).all():
-            raise ValueError(
-                "loss='poisson' needs targets y >= 0 that are not all 0; "
-                f"y has values from {Y.min():g} to {Y.max():g}"
-            )
+        if (Y < 0).any():
+            raise ValueError(f"loss='poisson' needs targets y >= 0; the smallest is {Y.min():g}")
+
+    def check_first_targets(self, Y):
+        if not Y.any(axis=0).all():
+            raise ValueError("loss='poisson' needs targets that are not all 0")
 
     def best_constant(self, Y, weight=None):
         return _weighted_mean(Y, weight)
@@ -268,6 +285,7 @@ class Gamma(Loss):
     """
 
     degree = 0
+    positive = True
     output_activation = "exp"
     canonical = "exp"
 

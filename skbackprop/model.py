@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .activations import Exp, Identity, LeakyReLU, ReLU
 from .network import Network
 from .parameters import resolve_activation
 from .scaling import Rows
@@ -68,7 +69,8 @@ class Model:
         W[L] y_scale, b[L] y_scale + y_shift for the identity; W[L] y_scale, b[L] y_scale
         for relu and leaky_relu, as max(0, s z) = s max(0, z), s > 0; b[L] + log y_scale for
         exp. The lists begin at layer 1, as coefs_ does: W[0] here is W[1].
-        For another activation the factor y_scale of the predictions is left over.
+        For another activation the factor y_scale of the predictions is left over, and
+        y_shift with it.
         """
         views = self.network().views(self.theta.astype(np.float64))
         W = [w.copy() for w in views[0][1:]]
@@ -82,15 +84,15 @@ class Model:
             b[0] -= self.X_shift @ W[0]
         left_over = None
         if self.y_scale is not None:
-            output = self.activations[-1]
-            if output in ("identity", "relu", "leaky_relu"):
+            output = self.network().g[-1]
+            if isinstance(output, (Identity, ReLU, LeakyReLU)):
                 W[-1] *= self.y_scale
                 b[-1] *= self.y_scale
-            elif output == "exp" and self.fit_intercept:
+            elif isinstance(output, Exp) and self.fit_intercept:
                 b[-1] += np.log(self.y_scale)
             else:
                 left_over = self.y_scale
-        if self.y_shift is not None:
+        if self.y_shift is not None and left_over is None:
             b[-1] += self.y_shift
         return W, b, left_over
 

@@ -30,11 +30,13 @@ class History:
     best_epoch: int = 0  # counted from 1, over all warm starts
     stalled: int = 0  # epochs without an improvement of tol
     judged_by: str = "loss"  # what `best` is the best of
+    judged_from: int = 0  # epochs before the first that `best` is the best of
 
     def judge_by(self, what: str) -> None:
         """Begin anew with the best, unless it is the best of the same thing."""
         if what != self.judged_by:
             self.best, self.best_theta, self.best_epoch, self.stalled = np.inf, None, 0, 0
+            self.judged_from = len(self.loss_curve)
         self.judged_by = what
 
 
@@ -82,6 +84,7 @@ def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:
     A, Y = A.astype(np.float64), Y.astype(np.float64)
     error = (w * (A - Y) ** 2).sum(axis=0)
     spread = (w * (Y - (w * Y).sum(axis=0)) ** 2).sum(axis=0)
+    spread[Y.min(axis=0) == Y.max(axis=0)] = 0  # which rounding of the mean may hide
     constant = np.where(error == 0, 1.0, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.mean(np.where(spread == 0, constant, 1 - error / spread)))
@@ -120,7 +123,7 @@ class Watch:
     learning_rate: float = np.nan
     deadline: float = np.inf
     verbose: bool = False
-    callback: Callable[[Array], bool] | None = None
+    callback: Callable[[Array, bool], bool] | None = None
     reason: str | None = None  # why training was stopped
 
     def epoch_ended(self, loss: float) -> bool:
@@ -129,16 +132,16 @@ class Watch:
         self._compare(judged)
         if self.verbose:
             self._print()
-        stopped_by_callback = self.callback is not None and self.callback(self.at.theta)
         if not np.isfinite(loss):
             self.reason = "diverged"
-        elif stopped_by_callback:
-            self.reason = "callback"
         elif self.patience is not None and self.history.stalled > self.patience:
             self.history.stalled = 0  # a warm start has its full patience
             self.reason = None if self._slow_down() else "patience"
         if self.reason is None and perf_counter() > self.deadline:
             self.reason = "time"
+        # Last, for it is told whether another epoch follows.
+        if self.callback is not None and self.callback(self.at.theta, self.reason is not None):
+            self.reason = self.reason or "callback"
         return self.reason is not None
 
     def _record(self, loss):

@@ -43,6 +43,8 @@ class SGD:
 
     def step(self, theta: Array, gradient: Array, learning_rate: float, state: dict) -> None:
         mu = self.momentum
+        if mu and "v" not in state:  # momentum that was 0 when training began
+            state["v"] = np.zeros_like(theta)
         for block in blocks(theta.size):
             th, g = theta[block], gradient[block]
             np.multiply(g, -learning_rate, out=g)  # -α g

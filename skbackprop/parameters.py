@@ -138,6 +138,36 @@ class FloatType:
         return "None, 'float32' or 'float64'"
 
 
+@dataclass(frozen=True)
+class Seed:
+    """What scikit-learn's random_state may be."""
+
+    def has_type(self, value):
+        if value is None or value is np.random or isinstance(value, np.random.RandomState):
+            return True
+        return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+    def accepts(self, value):
+        return not isinstance(value, Integral) or 0 <= value < 2**32
+
+    def __str__(self):
+        return "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState"
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """One scorer; scikit-learn looks up its name."""
+
+    def has_type(self, value):
+        return value is None or isinstance(value, str) or callable(value)
+
+    def accepts(self, value):
+        return True
+
+    def __str__(self):
+        return "None, 'loss', the name of a scorer or a callable"
+
+
 def _or_none(rule):
     return Either((OneOf((None,)), rule))
 
@@ -177,6 +207,8 @@ RULES: dict[str, Any] = {
     "quantile": SHARE,
     "dtype": FloatType(),
     "max_time": _or_none(POSITIVE),
+    "random_state": Seed(),
+    "scoring": Scoring(),
 }
 
 

@@ -15,12 +15,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import parameters
-from .callbacks import CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
+from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
 from .export import to_mlp_regressor
 from .fitting import Fitting
 from .model import model_of
-
-PRIVATE_FITTED = ("_training", "_y_ndim")
 
 
 class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -83,7 +81,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 "coslog4"} or callable, default="constant"
         How the learning rate changes, for every mini-batch solver: not at all; as
         ``1 / (rows seen + 1)**power_t``; divided by 5 whenever training stalls; or
-        planned over `max_iter` epochs. A callable takes the progress, from 0 to 1, and
+        planned over `max_iter` epochs, all of which are then run unless `early_stopping`
+        says otherwise. A callable takes the progress, from 0 to 1, and
         returns a factor for `learning_rate_init`.
 
     learning_rate_init : float, default=0.001
@@ -100,7 +99,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights, the order of the rows, the validation rows and
-        dropout.
+        dropout. None for one from the operating system, whatever numpy.random.seed says.
 
     tol : float, default=1e-4
         An epoch is an improvement if it lowers the loss (of training, or of validation
@@ -153,9 +152,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     standardize : bool, default=True
         Whether X and y are standardised inside, with weighted means and standard
         deviations of the training rows. y is shifted and scaled for an identity output,
-        scaled for one with a lower bound of 0, left alone for others and for a loss of
-        your own. Of several outputs each is scaled by itself, so that the loss counts
-        every one in proportion to its variance's inverse.
+        scaled for one with a lower bound of 0 and for losses that a shift would change
+        ("poisson", "gamma"), left alone for others and for a loss of your own. Of several
+        outputs each is scaled by itself, so that the loss counts every one in proportion
+        to its variance's inverse.
 
     dropout : float, default=0.0
         Share of the hidden units left out of a training step (inverted dropout).
@@ -181,11 +181,14 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     coefs_ : list of ndarray
         Weights of every layer in the caller's units: the network with these weights
         predicts y from raw X. (For an output activation that cannot absorb a factor,
-        predictions are `y_scale_` times what they give.)
+        predictions are `y_scale_` times what they give, plus `y_shift_` if there is one.)
     intercepts_ : list of ndarray
         Biases that go with them.
     loss_ : float
-        Loss of the last epoch, penalty included, in the caller's units.
+        Loss of the last epoch, penalty included, in the caller's units. Of several
+        outputs that are standardised it is not the sum of their losses: each is taken in
+        units of its `y_scale_`, and the sum multiplied by the mean of ``y_scale_**d``
+        (d = 2 for squared errors). That is the function which training minimises.
     best_loss_ : float or None
         Smallest training loss; None with `early_stopping`.
     loss_curve_ : list of float
@@ -362,7 +365,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         about = _about(scratch, ndim)
         tasks = self._tasks(fitting, about, table)
         fitting.run(self._scorer(fitting, about, table, validation), tasks)
-        fitted = self._finish(fitting) | about
+        fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
         if tasks is not None:
             tasks.close(fitted)
         return self._commit(fitted)
@@ -373,6 +376,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         The first call, or `fit`, settles the network, its scaling and its first
         weights; later ones go on from there, each with an order of the rows of its own.
+        A column that is constant in the first call is scaled by its size: begin with rows
+        that look like the rest. A schedule that is planned over `max_iter` counts a call as
+        one of its passes, and warns when it has ended. `max_time` is not looked at.
         Nothing is kept for validation, whatever `early_stopping` says: a stream has no
         end to restore a best epoch at.
 
@@ -401,7 +407,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
         fitting = Fitting(params, table, previous=previous, one_pass=True)
         fitting.run()
-        return self._commit(self._finish(fitting) | _about(scratch, ndim))
+        return self._commit(self._finish(fitting, stacklevel=3) | _about(scratch, ndim))
 
     def predict(self, X):
         """A[L], the network's prediction for every row of X.
@@ -494,10 +500,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """Score of given weights on the validation rows; None where R² will do."""
         if self.scoring in (None, "loss") or fitting.validation_data is None:
             return None
-        if validation is None:
-            kept = fitting.validation_data.index
-            validation = [None if M is None else M[kept] for M in table]
-        X, y, weight = validation
+        kept = fitting.validation_data.index
+        rows = slice(None) if kept is None else kept
+        X, y, weight = (None if M is None else M[rows] for M in validation or table)
         y = y if about["_y_ndim"] == 2 else y[:, 0]
         scorer = check_scoring(self, scoring=self.scoring)
         known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X is an array
@@ -509,7 +514,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         return score
 
-    def _finish(self, fitting):
+    def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
         reason, epoch, best = fitting.reason, fitting.at.epochs, fitting.history.best_epoch
         advice = f"try a learning_rate_init below {self.learning_rate_init!r}"
@@ -527,19 +532,20 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             "diverged": f"Training diverged in epoch {epoch} and the weights of epoch {best} were "
             f"restored; {advice}.",
         }
+        told["schedule"] = (
+            f"learning_rate={self.learning_rate!r} is planned over max_iter={self.max_iter} passes "
+            "and has ended: partial_fit no longer changes much. Use 'constant', or raise max_iter."
+        )
         if reason is not None and reason.startswith("lbfgs"):
             told[reason] = f"{reason} before it converged: see max_iter, max_fun and tol."
         if reason in told:
-            warnings.warn(told[reason], ConvergenceWarning, stacklevel=3)
+            warnings.warn(told[reason], ConvergenceWarning, stacklevel=stacklevel)
         return fitting.attributes()
 
     def _commit(self, fitted: dict[str, Any]):
         """Take over fitted attributes in one step, in place of all earlier ones."""
-        kept = {
-            name: value
-            for name, value in vars(self).items()
-            if not (name.endswith("_") or name in PRIVATE_FITTED)
-        }
+        # Names alone that are this class's: a subclass may have fitted attributes too.
+        kept = {name: value for name, value in vars(self).items() if name != "feature_names_in_"}
         self.__dict__ = kept | fitted
         return self
 
@@ -596,7 +602,10 @@ def _validation_table(scratch, X_val, y_val, sample_weight_val, table):
     if X_val is None or y_val is None:
         missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
         raise ValueError(f"{given} was given without {missing}: give both or neither")
-    given, _ = _table(scratch, X_val, y_val, sample_weight_val, reset=False)
+    try:
+        given, _ = _table(scratch, X_val, y_val, sample_weight_val, reset=False)
+    except (ValueError, TypeError) as error:  # which speaks of X, y and sample_weight
+        raise type(error)(f"X_val, y_val or sample_weight_val: {error}") from error
     if given[1].shape[1] != table[1].shape[1]:
         raise ValueError(f"y_val has {given[1].shape[1]} outputs, y has {table[1].shape[1]}")
     return given
@@ -607,6 +616,8 @@ def _targets(y, name):
     if y.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers; its dtype is {y.dtype}")
     ndim, Y = y.ndim, y.astype(np.float64, copy=False)
+    if not np.isfinite(Y).all():  # None, of an array of objects, has become NaN by now
+        raise ValueError(f"{name} must be finite; it holds NaN or infinity")
     return (Y[:, None] if ndim == 1 else Y), ndim
 
 

@@ -112,7 +112,8 @@ def target_standardization(
     Y, weight, center
         As in :func:`standardization`.
     loss : Loss
-        One without a ``degree`` leaves the targets as they are.
+        One without a ``degree`` leaves the targets as they are, one that is not
+        ``translation_invariant`` does not let them be shifted.
     output : {"any", "scale", "fixed"}
         What the output activation bears (see :mod:`skbackprop.activations`): for "any"
         the loss's best constant and the standard deviation, for "scale" no shift and
@@ -120,8 +121,8 @@ def target_standardization(
     """
     if loss.degree is None or output == "fixed":
         return None, None
-    if output == "scale":
-        mean = _mean(np.abs(Y), weight, lambda B: B)
+    if output == "scale" or not loss.translation_invariant:
+        mean = np.clip(_mean(np.abs(Y), weight, lambda B: B), *_extremes(np.abs(Y), weight))
         return None, np.where(mean > 0, mean, 1)
     shift, scale = standardization(Y, weight, center)
     if shift is not None:

@@ -216,11 +216,12 @@ def epochs(
 def _update(objective, how, theta, gradient, rate, state):
     if getattr(how.optimizer, "decoupled", False):
         W = theta[: objective.network.n_weights]
-        np.multiply(W, 1 - rate * objective.penalty, out=W)  # W ← (1 - α λ) W
+        np.multiply(W, max(0.0, 1 - rate * objective.penalty), out=W)  # W ← (1 - α λ) W
     else:
         objective.add_penalty(theta, gradient)
     if how.clip_norm is not None:
-        norm = float(np.sqrt(np.vdot(gradient, gradient)))
+        # In float64: the squares of float32 overflow from a norm of 1.8e19 on.
+        norm = float(np.sqrt(np.einsum("i,i->", gradient, gradient, dtype=np.float64)))
         if norm > how.clip_norm:
             np.multiply(gradient, how.clip_norm / norm, out=gradient)
     how.optimizer.step(theta, gradient, rate, state)

@@ -356,8 +356,6 @@ def test_best_constant_of_quantile_is_the_sample_quantile(q):
     ("name", "bad"),
     [
         ("poisson", [[1.0], [-1e-9]]),
-        ("poisson", [[0.0], [0.0]]),
-        ("poisson", [[1.0, 0.0], [2.0, 0.0]]),  # one output with nothing to count
         ("gamma", [[1.0], [0.0]]),
         ("gamma", [[1.0], [-1.0]]),
     ],
@@ -365,6 +363,14 @@ def test_best_constant_of_quantile_is_the_sample_quantile(q):
 def test_targets_outside_the_domain_are_refused_by_name(name, bad):
     with pytest.raises(ValueError, match=f"loss='{name}' needs targets y"):
         LOSSES[name]().check_targets(np.array(bad))
+
+
+@pytest.mark.parametrize("bad", [[[0.0], [0.0]], [[1.0, 0.0], [2.0, 0.0]]])
+def test_first_counts_that_are_all_zero_are_refused(bad):
+    """One output with nothing to count settles no unit; later rows may be zero."""
+    LOSSES["poisson"]().check_targets(np.array(bad))
+    with pytest.raises(ValueError, match="not all 0"):
+        LOSSES["poisson"]().check_first_targets(np.array(bad))
 
 
 @every_loss

@@ -194,7 +194,7 @@ def test_other_schedules_have_no_plateau():
 def test_a_callback_sees_the_weights_and_may_stop():
     seen = []
 
-    def callback(theta):
+    def callback(theta, last):
         seen.append(theta[0])
         return len(seen) == 3
 
