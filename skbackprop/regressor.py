@@ -531,11 +531,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
             "diverged": f"Training diverged in epoch {epoch} and the weights of epoch {best} were "
             f"restored; {advice}.",
+            "schedule": f"learning_rate={self.learning_rate!r} is planned over max_iter="
+            f"{self.max_iter} passes and has ended: partial_fit no longer changes much. Use "
+            "'constant', or raise max_iter.",
         }
-        told["schedule"] = (
-            f"learning_rate={self.learning_rate!r} is planned over max_iter={self.max_iter} passes "
-            "and has ended: partial_fit no longer changes much. Use 'constant', or raise max_iter."
-        )
         if reason is not None and reason.startswith("lbfgs"):
             told[reason] = f"{reason} before it converged: see max_iter, max_fun and tol."
         if reason in told:
@@ -589,8 +588,8 @@ def _table(scratch, X, y, sample_weight, reset):
         multi_output=True,
         y_numeric=True,
     )
-    Y, ndim = _targets(y, "y")
-    return (X, Y, _weights(sample_weight, len(Y), "sample_weight")), ndim
+    Y, ndim = _targets(y)
+    return (X, Y, _weights(sample_weight, len(Y))), ndim
 
 
 def _validation_table(scratch, X_val, y_val, sample_weight_val, table):
@@ -605,30 +604,35 @@ def _validation_table(scratch, X_val, y_val, sample_weight_val, table):
     try:
         given, _ = _table(scratch, X_val, y_val, sample_weight_val, reset=False)
     except (ValueError, TypeError) as error:  # which speaks of X, y and sample_weight
-        raise type(error)(f"X_val, y_val or sample_weight_val: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X_val, y_val or sample_weight_val: {error}") from error
     if given[1].shape[1] != table[1].shape[1]:
         raise ValueError(f"y_val has {given[1].shape[1]} outputs, y has {table[1].shape[1]}")
     return given
 
 
-def _targets(y, name):
+def _targets(y):
     y = np.asarray(y)
     if y.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers; its dtype is {y.dtype}")
+        raise TypeError(f"y must hold numbers; its dtype is {y.dtype}")
     ndim, Y = y.ndim, y.astype(np.float64, copy=False)
     if not np.isfinite(Y).all():  # None, of an array of objects, has become NaN by now
-        raise ValueError(f"{name} must be finite; it holds NaN or infinity")
+        raise ValueError("y must be finite; it holds NaN or infinity")
     return (Y[:, None] if ndim == 1 else Y), ndim
 
 
-def _weights(weight, n, name):
+def _weights(weight, n):
     if weight is None:
         return None
-    w = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    w = check_array(weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if w.shape != (n,):
-        raise ValueError(f"{name} must have one weight a row, shape ({n},); its shape is {w.shape}")
+        raise ValueError(
+            f"sample_weight must have one weight a row, shape ({n},); its shape is {w.shape}"
+        )
     if (w < 0).any():
-        raise ValueError(f"{name} must not have negative weights; the smallest is {w.min():g}")
+        raise ValueError(
+            f"sample_weight must not have negative weights; the smallest is {w.min():g}"
+        )
     if not w.any():
-        raise ValueError(f"{name} has only zero weights: there is no row to learn from")
+        raise ValueError("sample_weight has only zero weights: there is no row to learn from")
     return w

@@ -1,5 +1,6 @@
 """What a numerical analyst found: each was a wrong result without a word."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -343,3 +344,19 @@ def test_a_scorer_is_given_the_weights(data):
     weight = np.linspace(1, 2, 300)
     BackpropRegressor(early_stopping=True, scoring=scorer, max_iter=1).fit(X, y, weight)
     assert len(seen) == 1 and len(seen[0]) == 30 and set(seen[0]) <= set(weight)
+
+
+def test_ctrl_c_stops_the_program_and_leaves_the_model(data):
+    X, y = data
+    model = BackpropRegressor(max_iter=5, random_state=0).fit(X, y)
+    before = pickle.dumps(model)
+
+    def interrupted(progress):
+        if progress > 0.5:
+            raise KeyboardInterrupt
+        return 1.0
+
+    model.set_params(learning_rate=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert pickle.dumps(model.set_params(learning_rate="constant")) == before

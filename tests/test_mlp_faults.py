@@ -188,15 +188,22 @@ def test_08b_warm_starts_validate_on_the_same_rows(data):
     assert len(seen) == 3 and len(set(seen)) == 1
 
 
-def test_09_every_partial_fit_has_its_own_order(data):
-    """Two passes with one row a batch, in the same order, would agree bit for bit."""
+def test_09_every_partial_fit_has_its_own_order(data, monkeypatch):
+    from skbackprop import training
+
+    seen, load = [], training.Data.load
+
+    def spy(self, rows, batch):
+        seen.append(tuple(rows))
+        return load(self, rows, batch)
+
+    monkeypatch.setattr(training.Data, "load", spy)
     X, y = data
-    model = BackpropRegressor(solver="sgd", momentum=0, batch_size=1, random_state=0)
-    twice = model.partial_fit(X, y).partial_fit(X, y)
-    assert twice.n_iter_ == 2
-    orders = [twice._training["rng"]["state"]["state"]]
-    orders.append(model.partial_fit(X, y)._training["rng"]["state"]["state"])
-    assert orders[0] != orders[1]
+    model = BackpropRegressor(batch_size=len(X), random_state=0)
+    for calls in range(1, 5):
+        model.partial_fit(X, y)
+        assert model.n_iter_ == calls
+    assert len(set(seen)) == 4 and all(sorted(order) == list(range(len(X))) for order in seen)
 
 
 def test_10_lbfgs_has_no_partial_fit():

@@ -310,7 +310,7 @@ def naive_forward(net, theta, X):
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 5, 3)])
 def test_forward_and_predict_are_the_equations(fit_intercept, hidden):
     rng = np.random.default_rng(0)
-    g = [Tanh(), ReLU(), Logistic()][: len(hidden)] + [Identity()]
+    g = [*[Tanh(), ReLU(), Logistic()][: len(hidden)], Identity()]
     net = Network([3, *hidden, 2], g, fit_intercept)
     theta, X = rng.standard_normal(net.n_parameters), rng.standard_normal((6, 3))
     expected = naive_forward(net, theta, X)
