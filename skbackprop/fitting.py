@@ -39,10 +39,14 @@ class Fitting:
         Fitted attributes to go on with; None to start anew.
     one_pass : bool
         A single pass over the rows, none kept for validation (partial_fit).
+    rows : ndarray of int or None
+        Rows of the table to fit on; None for all of them.
     """
 
-    def __init__(self, params, table: Table, *, validation=None, previous=None, one_pass=False):
-        self.params, self.one_pass = params, one_pass
+    def __init__(
+        self, params, table: Table, *, validation=None, previous=None, one_pass=False, rows=None
+    ):
+        self.params, self.one_pass, self.only_rows = params, one_pass, rows
         self.reason: str | None = None
         self.early_stopping = params["early_stopping"] and not one_pass
         self.loss = parameters.resolve_loss(params)
@@ -50,9 +54,8 @@ class Fitting:
         self.schedule = parameters.resolve_schedule(params)
         X, Y, weight = table
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
-        self._check_targets(Y, weight)
+        self._check_targets(Y, weight, first=previous is None)
         if previous is None:
-            self.loss.check_first_targets(Y if weight is None else Y[weight > 0])
             rng = _generator(params["random_state"])
             self.split_seed = int(rng.integers(2**63))
             train, kept = self._split(len(Y), weight, validation)
@@ -71,17 +74,24 @@ class Fitting:
 
     # ----- before training ---------------------------------------------------------
 
-    def _check_targets(self, Y, weight):
-        self.loss.check_targets(Y if weight is None else Y[weight > 0])
+    def _check_targets(self, Y, weight, first=False):
+        if self.only_rows is not None:
+            Y, weight = Y[self.only_rows], None if weight is None else weight[self.only_rows]
+        Y = Y if weight is None or weight.all() else Y[weight > 0]
+        self.loss.check_targets(Y)
+        if first:
+            self.loss.check_first_targets(Y)
 
     def _split(self, n, weight, validation):
         """Rows for training (None for all) and for validation (None for none)."""
-        # A row of weight zero is no row: it is in neither part.
-        rows = None if weight is None or weight.all() else np.flatnonzero(weight)
+        rows = self.only_rows
+        if weight is not None and not weight.all():  # a row of weight zero is no row
+            rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
         if not self.early_stopping or validation is not None:
             return rows, None
-        rows = np.arange(n) if rows is None else rows
-        order = np.random.default_rng(self.split_seed).permutation(rows)
+        order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64) if rows is None else rows.copy()
+        np.random.default_rng(self.split_seed).shuffle(order)
+        rows = order
         fraction = self.params["validation_fraction"]
         n_kept = int(np.ceil(fraction * len(rows)))
         if n_kept < 2 or n_kept >= len(rows):
@@ -107,20 +117,27 @@ class Fitting:
             m.X_shift, m.X_scale = standardization(X, w, center)
             m.y_shift, m.y_scale = target_standardization(Y, w, self.loss, output, center)
         m.theta = network.initialize(rng, dtype)
-        self._start_at_constants(network, Y if train is None else Y[train])
+        self._start_at_constants(network, Y, train)
         state = {} if self.optimizer is None else self.optimizer.init(m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_sum, self.weight_rows = 0.0, 0
 
-    def _start_at_constants(self, network, Y):
+    def _start_at_constants(self, network, Y, train):
         """W[L] = 0 for constant targets that A[L] = g[L](0) is: predicted exactly, at rest.
 
         Not where g[L]'(0) = 0, as of relu: such an output would never wake up.
         """
         m, g, zero = self.model, network.g[-1], np.zeros((1, network.sizes[-1]))
-        A = g.value(zero)
-        met = (m.to_network(Y[:1]) == A) & (g.derivative(zero, A) != 0)
-        network.views(m.theta)[0][-1][:, (Y[0] == Y).all(axis=0) & met[0]] = 0
+        n, first = len(Y) if train is None else len(train), Y[0 if train is None else train[0]]
+        constant = np.ones(Y.shape[1], bool)
+        for rows in blocks(n):
+            if not constant.any():
+                return
+            constant &= (Y[rows if train is None else train[rows]] == first).all(axis=0)
+        A, target = g.value(zero), np.empty_like(zero, m.theta.dtype)
+        m.targets(first[None]).take(slice(0, 1), target)
+        met = (target == A) & (g.derivative(zero, A) != 0)
+        network.views(m.theta).W[-1][:, constant & met[0]] = 0
 
     def _fingerprint(self, table, validation):
         """Of the rows that the best epoch is the best on; a warm start may bring others."""
@@ -162,10 +179,8 @@ class Fitting:
         X, Y, weight = table
         n = len(Y) if train is None else len(train)
         mean = self._mean_weight(n, weight if train is None or weight is None else weight[train])
-        rows, Y = self.model.rows(X), self.model.to_network(Y)
-        if weight is None and mean != 1:
-            weight = np.ones(len(Y))
-        self.data = Data(rows, Y, self._column(weight, mean), train)
+        X, targets = self.model.rows(X), self.model.targets(Y)
+        self.data = Data(X, targets, weight, mean, train)
         self.objective = Objective(
             self.model.network(),
             self.loss,
@@ -175,19 +190,23 @@ class Fitting:
         )
         self.validation_data = None
         if kept is not None:
-            w = None if weight is None else self._column(weight, weight[kept].mean())
-            self.validation_data = Data(rows, Y, w, kept)
+            mean = 1.0 if weight is None else weight[kept].mean()
+            self.validation_data = Data(X, targets, weight, mean, kept)
         elif validation is not None:
             X, Y, weight = validation
-            self._check_targets(Y, weight)
-            w = index = None
+            self._check_validation_targets(Y, weight)
+            mean, index = 1.0, None
             if weight is not None:  # a row of weight zero is no row here either
-                w, index = self._column(weight, weight[weight > 0].mean()), np.flatnonzero(weight)
-            self.validation_data = Data(self.model.rows(X), self.model.to_network(Y), w, index)
+                mean, index = weight[weight > 0].mean(), np.flatnonzero(weight)
+            X, Y = self.model.rows(X), self.model.targets(Y)
+            self.validation_data = Data(X, Y, weight, mean, index)
         if self.validation_data is not None:  # curves begin at the first epoch of all
             h = self.history
             for curve in (h.validation_loss_curve, h.validation_scores):
                 curve += [float("nan")] * (len(h.loss_curve) - len(curve))
+
+    def _check_validation_targets(self, Y, weight):
+        self.loss.check_targets(Y if weight is None else Y[weight > 0])
 
     def _mean_weight(self, n, weight):
         """Mean weight of the rows; in a stream, of all rows so far."""
@@ -198,27 +217,56 @@ class Fitting:
         self.weight_rows += n
         return self.weight_sum / self.weight_rows
 
-    def _column(self, weight, mean):
-        return None if weight is None else (weight / mean).astype(self.model.theta.dtype)[:, None]
-
     # ----- training ----------------------------------------------------------------
 
     def run(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
-        watch = self._watch(scorer, callback)
+        self.begin(scorer, callback)
         # Overflow is looked for in the results, once an epoch, and reported by name.
         with np.errstate(all="ignore"):
-            message = self._mini_batches(watch) if self.optimizer else self._lbfgs(watch)
-        self.reason = watch.reason or message
-        best = self.history.best_theta
+            if self.optimizer is None:
+                self._lbfgs()
+            else:
+                passes = epochs(
+                    self.objective,
+                    [self.data],
+                    self.how,
+                    self.at,
+                    [self.at.rng],
+                    self.watch.deadline,
+                )
+                for (loss,) in passes:
+                    if self.epoch_ended(loss):
+                        break
+        self.end()
+
+    def begin(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
+        """Set up what sees every epoch."""
+        self.watch = self._watch(scorer, callback)
+
+    def epoch_ended(self, loss: float) -> bool:
+        """Whether to stop after a pass of that loss, with the reason in ``reason``."""
+        p, planned = self.params, self.schedule.planned
+        if self.watch.epoch_ended(loss):
+            self.reason = self.watch.reason
+            return True
         if self.one_pass:
-            best = None  # of an earlier fit
+            self.reason = "schedule" if planned and self.at.epochs > p["max_iter"] else None
+            return True
+        self.reason = None if planned else "max_iter"
+        return self.at.epochs == p["max_iter"]
+
+    def end(self) -> None:
+        """Settle on the weights: the last ones or the best."""
+        best = None if self.one_pass else self.history.best_theta  # of an earlier fit
         if best is not None and (self.early_stopping or self.reason in ("time", "diverged")):
             self.model.theta = best
         elif self.reason == "diverged":
             self.reason = "nonfinite"
         if not np.isfinite(self.model.theta).all():
             self.reason = "nonfinite"
+        if not self.params["warm_start"]:
+            self.history.best_theta = None  # nothing will be compared with it
 
     def _watch(self, scorer, callback):
         p, validation = self.params, None
@@ -247,9 +295,11 @@ class Fitting:
             callback=callback,
         )
 
-    def _mini_batches(self, watch):
+    @property
+    def how(self) -> MiniBatch:
+        """How to go through the rows."""
         p, n = self.params, len(self.data)
-        how = MiniBatch(
+        return MiniBatch(
             self.optimizer,
             self.schedule,
             learning_rate=p["learning_rate_init"],
@@ -258,20 +308,13 @@ class Fitting:
             shuffle=p["shuffle"],
             clip_norm=p["clip_norm"],
         )
-        for loss in epochs(self.objective, self.data, how, self.at, watch.deadline):
-            if watch.epoch_ended(loss):
-                return None
-            if self.one_pass:
-                ended = self.schedule.planned and self.at.epochs > p["max_iter"]
-                return "schedule" if ended else None
-            if self.at.epochs == p["max_iter"]:
-                return None if self.schedule.planned else "max_iter"
 
-    def _lbfgs(self, watch):
+    def _lbfgs(self):
         p = self.params
         limits = {"max_iter": p["max_iter"], "max_fun": p["max_fun"], "tol": p["tol"]}
-        stop = watch.epoch_ended
-        return minimize_lbfgs(self.objective, self.data, self.at, **limits, epoch_ended=stop)
+        stop = self.watch.epoch_ended
+        message = minimize_lbfgs(self.objective, self.data, self.at, **limits, epoch_ended=stop)
+        self.reason = self.watch.reason or message
 
     @property
     def unit(self) -> float:
@@ -354,9 +397,8 @@ def _only(train, weight, n):
     """Weights of the training rows, zero elsewhere; None if all rows weigh the same."""
     if train is None:
         return weight
-    w = np.zeros(n)
-    w[train] = 1 if weight is None else weight[train]
-    return w
+    w = np.bincount(train, minlength=n).astype(np.float64)  # a row may be there twice
+    return w if weight is None else w * weight
 
 
 def _generator(random_state: Any) -> np.random.Generator:

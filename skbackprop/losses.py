@@ -23,6 +23,7 @@ run over that table.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -30,7 +31,7 @@ from scipy.optimize import brentq
 from scipy.special import xlogy
 
 from . import calculus
-from .blocks import BLOCK, blocks, blockwise
+from .blocks import BLOCK, Call, blocks, in_blocks, run
 
 Array = np.ndarray
 
@@ -49,6 +50,8 @@ class Loss:
         regressor then leaves y as it is.
     translation_invariant : bool
         Whether ℓ(a + c, y + c) = ℓ(a, y). Only then may the regressor shift y.
+    best_is_mean : bool
+        Whether the best constant is the weighted mean.
     positive : bool
         Whether ℓ is defined for a > 0 alone.
     output_activation : str
@@ -59,6 +62,7 @@ class Loss:
 
     degree: ClassVar[float | None] = None
     translation_invariant: ClassVar[bool] = False
+    best_is_mean: ClassVar[bool] = False
     positive: ClassVar[bool] = False
     output_activation: ClassVar[str] = "identity"
     canonical: ClassVar[str | None] = None
@@ -83,12 +87,21 @@ class Loss:
     def derivative(self, A, Y, weight=None, out=None) -> Array:
         """df/dA: row i is wᵢ dℓ/da."""
         _check_shapes(A, Y)
-        dA = blockwise(self.elementwise_derivative, A, Y, out=out)
-        return _weigh(dA, weight)
+        out = np.empty_like(A) if out is None else out
+
+        def block(a, y, d):
+            d[...] = self.elementwise_derivative(a, y)
+
+        run(in_blocks(block, A, Y, out))
+        return _weigh(out, weight)
 
     def value_and_derivative(self, A, Y, weight=None, out=None) -> tuple[float, Array]:
         """(f, df/dA): both at once, where they share work."""
         return self.value(A, Y, weight), self.derivative(A, Y, weight, out)
+
+    def prepare(self, A, Y, weight, out, from_Z=False) -> list[Call]:
+        """Calls that set out = df/dA, or df/dZ[L] with `from_Z`, from what the arrays then hold."""
+        return [partial(self.derivative_Z if from_Z else self.derivative, A, Y, weight, out)]
 
     def derivative_Z(self, A, Y, weight=None, out=None) -> Array:
         """df/dZ[L] where loss and output activation cancel (``canonical``)."""
@@ -124,7 +137,7 @@ def _check_shapes(A: Array, Y: Array) -> None:
 
 def _weigh(dA: Array, weight: Array | None) -> Array:
     """w dA, in place; 1/m dA without weights."""
-    return np.multiply(dA, 1 / len(dA) if weight is None else weight, out=dA)
+    return np.multiply(dA, 1 / dA.shape[-2] if weight is None else weight, out=dA)
 
 
 def _weighted_mean(Y, weight):
@@ -140,23 +153,26 @@ class SquaredError(Loss):
 
     degree = 2
     translation_invariant = True
+    best_is_mean = True
 
     def elementwise(self, A, Y):
         return np.square(A - Y)
 
     def derivative(self, A, Y, weight=None, out=None):
-        return self.value_and_derivative(A, Y, weight, out)[1]
-
-    def value_and_derivative(self, A, Y, weight=None, out=None):
         _check_shapes(A, Y)
-        G = np.subtract(A, Y, out=out)  # G(A) = A - Y
-        if weight is None:
-            f = float(np.vdot(G, G)) / len(G)  # f = 1/m ‖G‖²_F
-        else:
-            f = float(np.einsum("ik,ik,i->", G, G, weight[:, 0]))
-        dG = calculus.squared_frobenius_norm(G, out=G)  # d‖G‖²_F / dG = 2 G
-        dA = calculus.addition(dG, out=dG)  # d‖A - Y‖²_F / dA is the same: C = -Y plays no part
-        return f, _weigh(dA, weight)  # df/dA = 1/m · 2 (A - Y); row i times wᵢ with weights
+        out = np.empty_like(A) if out is None else out
+        run(self.prepare(A, Y, weight, out))
+        return out
+
+    def prepare(self, A, Y, weight, out, from_Z=False):
+        # d(c ‖G‖²_F)/dG = 2 c G, with c = 1/m; with weights row i has a c of its own, wᵢ
+        c = 1 / A.shape[-2] if weight is None else 1.0
+        G = out
+        calls = [
+            partial(np.subtract, A, Y, G),  # G(A) = A - Y
+            calculus.squared_frobenius_norm.prepare(G, c, out=out),  # df/dG
+        ]  # df/dA is the same, by the rule of addition: C = -Y plays no part
+        return calls if weight is None else [*calls, partial(np.multiply, out, weight, out)]
 
     def best_constant(self, Y, weight=None):
         return _weighted_mean(Y, weight)

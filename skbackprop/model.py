@@ -52,13 +52,9 @@ class Model:
             np.add(A, self.y_shift, out=A, casting="same_kind")
         return A
 
-    def to_network(self, Y: Array) -> Array:
-        """(Y - y_shift) / y_scale in the network's type: targets in its units."""
-        if self.y_shift is not None:
-            Y = Y - self.y_shift
-        if self.y_scale is not None:
-            Y = Y / self.y_scale
-        return Y.astype(self.theta.dtype)
+    def targets(self, Y: Array) -> Rows:
+        """(Y - y_shift) / y_scale: targets in the network's units."""
+        return Rows(Y, self.theta.dtype, self.y_shift, self.y_scale)
 
     def folded(self) -> tuple[list[Array], list[Array], Array | None]:
         """Weights and biases of the same network on raw X, and a factor left over.
@@ -73,10 +69,10 @@ class Model:
         y_shift with it.
         """
         views = self.network().views(self.theta.astype(np.float64))
-        W = [w.copy() for w in views[0][1:]]
+        W = [w.copy() for w in views.W[1:]]
         b = [
             np.zeros(w.shape[1]) if v is None else v[0].copy()
-            for w, v in zip(W, views[1][1:], strict=True)
+            for w, v in zip(W, views.b[1:], strict=True)
         ]
         if self.X_scale is not None:
             W[0] /= self.X_scale[:, None]

@@ -56,20 +56,26 @@ class Validation:
 
     def __init__(self, network, loss, data, scorer: Callable[[Array], float] | None = None):
         self.network, self.loss, self.data, self.scorer = network, loss, data, scorer
-        select = slice(None) if data.index is None else data.index
-        self.Y = data.Y[select]
-        self.weight = None if data.weight is None else data.weight[select] / len(self.Y)
+        n, dtype = len(data), data.Y.dtype_out
+        self.Y = np.empty((n, network.sizes[-1]), dtype)
+        self.weight = np.empty((n, 1), dtype) if data.weighted else None
+        data.take(slice(0, n), None, self.Y, self.weight)
+        if self.weight is not None:
+            self.weight /= n
         self.A = np.empty_like(self.Y)
 
     def loss_and_score(self, theta: Array) -> tuple[float, float]:
         """f without the penalty, and the score."""
-        self.network.predict(theta, self.data.take, self.A)
+        self.network.predict(theta, self._take, self.A)
         loss = self.loss.value(self.A, self.Y, self.weight)
         if not np.isfinite(loss):
             return loss, float("nan")  # scorers refuse to judge such predictions
         if self.scorer is None:
             return loss, r_squared(self.A, self.Y, self.weight)
         return loss, float(self.scorer(theta))
+
+    def _take(self, rows, out):
+        self.data.X.take(self.data.of_table(rows), out)
 
 
 def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:
@@ -163,7 +169,9 @@ class Watch:
         if judged < history.best:
             history.best, history.best_epoch = judged, len(history.loss_curve)
             if self.keep_best:
-                history.best_theta = self.at.theta.copy()
+                if history.best_theta is None:
+                    history.best_theta = np.empty_like(self.at.theta)
+                np.copyto(history.best_theta, self.at.theta)
 
     def _slow_down(self):
         plateau = getattr(self.schedule, "plateau", None)

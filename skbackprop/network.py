@@ -16,17 +16,27 @@ unless there is dropout (see Workspace): read A for H below. "Left multiplicatio
 the variable is W[l], the constant on its left A[l-1]. Lists are indexed by the layer l, with
 None at 0 where there is no such matrix.
 
-The weights live in one flat vector theta, all W first and then all b, and so does their
-gradient; W[l] and b[l] are views of it.
+Biases take part in the products. With b[l] on top of W[l] and a column of ones before A[l-1],
+
+    Z[l] = [1 A[l-1]] [b[l]; W[l]]          [df/db[l]; df/dW[l]] = [1 A[l-1]]ᵀ df/dZ[l]
+
+are the formulas above, and the passes that would add 1 b[l] to Z[l] and sum df/dZ[l] are saved.
+bW[l] is [b[l]; W[l]], and the flat vector theta of all weights is bW[1], …, bW[L] one after the
+other; the gradient is alike.
+
+Several networks of one architecture can be trained at once: every matrix then has a leading
+axis for the network, and each line below is the formula of all of them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .calculus import elementwise, left_multiplication, right_multiplication
+from .blocks import BLOCK, Call, block_views, blocks, entries, run
+from .calculus import addition, elementwise, left_multiplication, product, right_multiplication
 
 Array = np.ndarray
 Matrices = list[Any]  # of arrays, with None at 0 where layer 0 has no such matrix
@@ -41,28 +51,98 @@ INITIALIZATIONS: dict[str, Callable[[int, int], float]] = {
 PREDICTION_ENTRIES = 2**17  # of a block's widest layer: 1 MiB of float64
 
 
-@dataclass
+class Weights(NamedTuple):
+    """Views of one flat vector: theta, or its gradient (then dW, db and [db; dW])."""
+
+    W: Matrices
+    b: Matrices
+    bW: Matrices
+
+
 class Workspace:
     """The matrices of one batch, made once and used by every step.
 
-    A, Z, dA, dZ as in the module's legend; `ones` the column 1 of the biases. With
-    dropout D[l] is the mask of layer l, and H[l] = A[l] ⊙ D[l] what layer l + 1 reads;
+    A, Z, dA, dZ as in the module's legend, and G[l] = g[l]'(Z[l]), which is there if it comes
+    from Z[l] (else g' is taken from A[l] on the way back, a block at a time, in `scratch`).
+    With dropout D[l] is the mask of layer l, and H[l] = A[l] ⊙ D[l] what layer l + 1 reads;
     without it H[l] is A[l].
+
+    Those of a layer below L have a column before them: A1[l] is [1 A[l]] and A[l] a view of it.
+    What is done entry by entry is done to A1[l], which is one piece of memory; the ones are
+    set again if need be. A matrix that is not needed any more gives its memory to the next:
+    Z[l] to A[l], dA[l] to dZ[l], dA[l+2] to dA[l].
+
+    Parameters
+    ----------
+    network : Network
+    m : int
+        Rows of the batch.
+    dtype : dtype
+    dropout : bool
+        Whether there are masks.
+    keep : bool
+        Whether every matrix has memory of its own, to look at afterwards.
+    forward_only : bool
+        For predictions: A[l] gives its memory to A[l+2].
+    memory : dict, optional
+        That of a workspace for as many rows or more, to share.
     """
 
-    A: Matrices
-    Z: Matrices
-    H: Matrices
-    D: Matrices
-    dA: Matrices
-    dZ: Matrices
-    ones: Array
+    def __init__(
+        self, network, m, dtype, dropout=False, keep=False, forward_only=False, memory=None
+    ):
+        self.options = {"dropout": dropout, "keep": keep, "forward_only": forward_only}
+        self.network, self.m, self.dtype = network, m, dtype
+        self.memory: dict[Any, Array] = {} if memory is None else memory
+        self.in_turn = forward_only
+        self.scratch = self._flat("scratch", min(BLOCK, prod(network.stack) * m * max(self._widths)))
+        new, g, L = self._matrix, network.g, network.L
+        nothing: Matrices = [None] * (L + 1)
+        self.A1 = [new("A", l, l % 2 if forward_only and 0 < l < L else l) for l in range(L + 1)]
+        self.Z1, self.H1 = [None, *self.A1[1:]], self.A1[:]
+        self.G1, self.D1, self.dA1, self.dZ1 = nothing[:], nothing[:], nothing[:], nothing[:]
+        for l in range(1, L + 1):
+            if keep or not g[l].in_place:
+                self.Z1[l] = new("Z", l)
+            if dropout and l < L:
+                self.D1[l], self.H1[l] = new("D", l), new("H", l)
+            if not forward_only:
+                self.G1[l] = new("G", l) if keep or not g[l].from_A else None
+                self.dA1[l] = new("dA", l, l if keep else l % 2)
+                self.dZ1[l] = new("dZ", l) if keep else self.dA1[l]
+        one = int(network.fit_intercept)
+        self.A, self.Z, self.H, self.G, self.D, self.dA, self.dZ = (
+            [M if M is None or l == L else M[..., one:] for l, M in enumerate(matrices)]
+            for matrices in (self.A1, self.Z1, self.H1, self.G1, self.D1, self.dA1, self.dZ1)
+        )
 
     def rows(self, m: int) -> "Workspace":
-        """The same memory for a batch of m rows, fewer than it was made for."""
-        lists: list[Matrices] = [self.A, self.Z, self.H, self.D, self.dA, self.dZ]
-        A, Z, H, D, dA, dZ = ([None if M is None else M[:m] for M in Ms] for Ms in lists)
-        return Workspace(A, Z, H, D, dA, dZ, self.ones[:m])
+        """The same memory for a batch of m rows, no more than it was made for."""
+        return Workspace(self.network, m, self.dtype, memory=self.memory, **self.options)
+
+    def entries(self, l: int, *names: str) -> list[Any]:
+        """Matrices of layer l for a function that goes entry by entry."""
+        # Whole pieces of memory, but to a function of the user's the matrices as they are.
+        one = "1" if self.network.g[l].in_place else ""
+        return [getattr(self, name + one)[l] for name in names]
+
+    @property
+    def _widths(self):
+        """Columns of the matrices of every layer, with the one before them."""
+        *below, last = self.network.sizes
+        return [*(n + self.network.fit_intercept for n in below), last]
+
+    def _matrix(self, name, l, key=None):
+        width = self._widths[l]
+        largest = width if key is None or key == l else max(self._widths)
+        flat = self._flat((name, l if key is None else key), prod(self.network.stack) * self.m * largest)
+        size = prod(self.network.stack) * self.m * width
+        return flat[:size].reshape(*self.network.stack, self.m, width)
+
+    def _flat(self, key, size):
+        if key not in self.memory:
+            self.memory[key] = np.ones(size, self.dtype)
+        return self.memory[key]
 
 
 class Network:
@@ -76,114 +156,158 @@ class Network:
         g[1], …, g[L]; the last is the output activation.
     fit_intercept : bool
         False for the article's network, Z[l] = A[l-1] W[l].
+    stack : tuple
+        ``()`` for one network, ``(K,)`` for K of them: the leading axes of every matrix.
     """
 
-    def __init__(self, sizes: Sequence[int], g: Sequence[Any], fit_intercept: bool = True):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        g: Sequence[Any],
+        fit_intercept: bool = True,
+        stack: tuple[int, ...] = (),
+    ):
         self.sizes = list(sizes)
         self.L = len(self.sizes) - 1
         self.g: list[Any] = [None, *g]
         self.fit_intercept = fit_intercept
+        self.stack = stack
         if len(self.g) != self.L + 1:
             raise ValueError(f"{self.L} layers need {self.L} activations; got {len(self.g) - 1}")
-        self.n_weights = sum(m * n for m, n in zip(self.sizes, self.sizes[1:], strict=False))
-        self.n_parameters = self.n_weights + (sum(self.sizes[1:]) if fit_intercept else 0)
+        inputs = [n + fit_intercept for n in self.sizes]  # rows of bW[l+1]
+        self.shapes = [(*stack, m, n) for m, n in zip(inputs, self.sizes[1:], strict=False)]
+        self.n_parameters = sum(map(prod, self.shapes))
 
-    def views(self, theta: Array) -> tuple[Matrices, Matrices]:
-        """W and b, views of theta (or dW and db, of the gradient)."""
-        W: Matrices = [None]
-        b: Matrices = [None]
+    def stacked(self, K: int) -> "Network":
+        """K networks like this one."""
+        return Network(self.sizes, self.g[1:], self.fit_intercept, (K,))
+
+    def pack(self, vectors: Sequence[Array]) -> Array:
+        """One vector for a stack from those of its networks; of thetas or of moments."""
+        stacked = np.empty(self.n_parameters, vectors[0].dtype)
+        of_one = Network(self.sizes, self.g[1:], self.fit_intercept)
+        for k, vector in enumerate(vectors):
+            for M, N in zip(self.views(stacked).bW[1:], of_one.views(vector).bW[1:], strict=True):
+                M[k] = N
+        return stacked
+
+    def unpack(self, stacked: Array, k: int, out: Array | None = None) -> Array:
+        """The vector of network k."""
+        matrices = [M[k].reshape(-1) for M in self.views(stacked).bW[1:]]
+        return np.concatenate(matrices, out=out)
+
+    def views(self, theta: Array) -> Weights:
+        """W, b and bW, views of theta (or dW, db and their like, of the gradient)."""
+        bW: Matrices = [None]
         start = 0
-        for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False):
-            W.append(theta[start : start + n_in * n_out].reshape(n_in, n_out))
-            start += n_in * n_out
-        for n in self.sizes[1:]:
-            b.append(theta[start : start + n].reshape(1, n) if self.fit_intercept else None)
-            start += n
-        return W, b
+        for shape in self.shapes:
+            bW.append(theta[start : start + prod(shape)].reshape(shape))
+            start += prod(shape)
+        if not self.fit_intercept:
+            return Weights(bW, [None] * (self.L + 1), bW)
+        W = [None, *(M[..., 1:, :] for M in bW[1:])]
+        b = [None, *(M[..., :1, :] for M in bW[1:])]
+        return Weights(W, b, bW)
 
     def initialize(self, rng: np.random.Generator, dtype: Any = np.float64) -> Array:
         """First weights: W[l] ~ U(-r, r) of the variance that suits g[l], b[l] = 0."""
         theta = np.zeros(self.n_parameters, dtype)
-        W, _ = self.views(theta)
+        W = self.views(theta).W
         for l in range(1, self.L + 1):
             variance = INITIALIZATIONS[self.g[l].initialization]
             r = np.sqrt(3 * variance(*W[l].shape))
             W[l][...] = rng.uniform(-r, r, W[l].shape)
         return theta
 
-    def workspace(self, m: int, dtype: Any, dropout: bool = False) -> Workspace:
+    def workspace(self, m: int, dtype: Any, **options: bool) -> Workspace:
         """Every matrix that forward and backward need for m rows."""
+        return Workspace(self, m, dtype, **options)
 
-        def new(layers):
-            return [
-                np.empty((m, n), dtype) if l in layers else None for l, n in enumerate(self.sizes)
-            ]
+    def forward(self, bW: Matrices, ws: Workspace, p: float = 0.0, rngs: Sequence = ()) -> list[Call]:
+        """Calls that fill Z and A, and at last A[L], the predictions for A[0].
 
-        hidden, all_layers = range(1, self.L), range(1, self.L + 1)
-        A, H = new(range(self.L + 1)), new(hidden if dropout else ())
-        H = [a if h is None else h for a, h in zip(A, H, strict=True)]
-        D = new(hidden if dropout else ())
-        return Workspace(
-            A, new(all_layers), H, D, new(all_layers), new(all_layers), np.ones((m, 1), dtype)
-        )
-
-    def prediction_workspace(self, m: int, dtype: Any) -> Workspace:
-        """Two buffers that the layers use in turn, for a forward pass alone: Z[l] is A[l]."""
-        buffers = np.empty((2, m * max(self.sizes)), dtype)
-        A: Matrices = [buffers[l % 2, : m * n].reshape(m, n) for l, n in enumerate(self.sizes)]
-        none: Matrices = [None] * (self.L + 1)
-        return Workspace(A, A, A, none, none, none, np.empty((m, 0), dtype))
-
-    def forward(self, W, b, ws: Workspace, dropout: float = 0.0, rng=None) -> Array:
-        """A[L], the predictions for A[0]; fills Z and A."""
-        A, Z, H, D, g = ws.A, ws.Z, ws.H, ws.D, self.g
+        p is the share of dropout, if the workspace has masks, and rngs[k] the generator of
+        network k.
+        """
+        A1, Z, H1, D1, g = ws.A1, ws.Z, ws.H1, ws.D1, self.g
+        calls: list[Call] = []
         for l in range(1, self.L + 1):
-            np.matmul(H[l - 1], W[l], out=Z[l])  # Z[l] = A[l-1] W[l]: H is A without dropout
-            if self.fit_intercept:
-                np.add(Z[l], b[l], out=Z[l])  # Z[l] = A[l-1] W[l] + 1 b[l]
-            g[l].value(Z[l], out=A[l])  # A[l] = g[l](Z[l])
-            if D[l] is not None:
-                _draw_mask(dropout, rng, out=D[l])
-                np.multiply(A[l], D[l], out=H[l])  # H[l] = A[l] ⊙ D[l]
-        return A[self.L]
+            calls.append(product(H1[l - 1], bW[l], out=Z[l]))  # Z[l] = A[l-1] W[l] + 1 b[l]
+            calls += g[l].forward(*ws.entries(l, "Z", "A", "G"))  # A[l] = g[l](Z[l])
+            if l < self.L and self.fit_intercept and (ws.in_turn or not _keeps_1(g[l])):
+                calls.append(partial(A1[l][..., 0].fill, 1))
+            if D1[l] is not None:
+                calls.append(partial(_draw_masks, p, rngs, D1[l], self.fit_intercept))
+                calls.append(partial(np.multiply, A1[l], D1[l], H1[l]))  # H[l] = A[l] ⊙ D[l]
+        return calls
 
-    def backward(self, W, dW, db, ws: Workspace, from_Z: bool = False) -> None:
-        """Fill dW and db, the last layer first.
+    def backward(
+        self, bW: Matrices, dbW: Matrices, ws: Workspace, from_Z: bool = False
+    ) -> list[Call]:
+        """Calls that fill dW and db, the last layer first.
 
         Given is dA[L] or, with `from_Z`, dZ[L], and the elementwise rule of layer L is left
         out (Poisson and gamma losses with exp). df/dX, which training never needs, would be
         right_multiplication(dZ[1], W[1]).
         """
-        A, Z, H, D, dA, dZ, g = ws.A, ws.Z, ws.H, ws.D, ws.dA, ws.dZ, self.g
+        H1, D1, dA1, dZ, g = ws.H1, ws.D1, ws.dA1, ws.dZ, self.g
+        calls: list[Call] = []
         for l in range(self.L, 0, -1):
             if l < self.L:
-                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ
-                right_multiplication(dZ[l + 1], W[l + 1], out=dA[l])
-                if D[l] is not None:
-                    elementwise(dA[l], D[l], out=dA[l])  # through H[l] = A[l] ⊙ D[l]
+                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ, and before it df/d1 = df/dZ[l+1] b[l+1]ᵀ
+                calls.append(right_multiplication.prepare(dZ[l + 1], bW[l + 1], out=dA1[l]))
+                if D1[l] is not None:  # through H[l] = A[l] ⊙ D[l]
+                    calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:
-                derivative = g[l].derivative(Z[l], A[l], out=dZ[l])  # g[l]'(Z[l])
-                elementwise(dA[l], derivative, out=dZ[l])  # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
-            left_multiplication(dZ[l], H[l - 1], out=dW[l])  # df/dW[l] = A[l-1]ᵀ df/dZ[l]
-            if self.fit_intercept:
-                left_multiplication(dZ[l], ws.ones, out=db[l])  # df/db[l] = 1ᵀ df/dZ[l]
+                # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
+                calls += _through_activation(g[l], *ws.entries(l, "dA", "A", "G", "dZ"), ws.scratch)
+            # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
+            calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
+        return calls
 
     def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:
         """out = A[L], block by block; ``take(rows, out)`` puts rows of A[0] into out."""
-        W, b = self.views(theta)
+        bW = self.views(theta).bW
         m = max(1, min(len(out), PREDICTION_ENTRIES // max(self.sizes)))
-        ws = self.prediction_workspace(m, theta.dtype)
-        for start in range(0, len(out), m):
-            rows = slice(start, min(start + m, len(out)))
-            if rows.stop - start < m:
-                ws = ws.rows(rows.stop - start)
+        ws = self.workspace(m, theta.dtype, forward_only=True)
+        calls = self.forward(bW, ws)
+        for rows in blocks(len(out), m):
+            if rows.stop - rows.start < m:
+                ws = ws.rows(rows.stop - rows.start)
+                calls = self.forward(bW, ws)
             take(rows, ws.A[0])
-            out[rows] = self.forward(W, b, ws)
+            run(calls)
+            out[rows] = ws.A[self.L]
         return out
 
 
-def _draw_mask(p: float, rng: np.random.Generator, out: Array) -> None:
+def _keeps_1(g: Any) -> bool:
+    """Whether g leaves the column of ones as it is."""
+    return g.in_place and bool(g.value(np.ones(1))[0] == 1)
+
+
+def _through_activation(g, dA, A, G, dZ, scratch) -> list[Call]:
+    """df/dZ = df/dA ⊙ g'(Z)."""
+    if g.is_identity:
+        return [] if dZ is dA else [addition.prepare(dA, out=dZ)]
+    if not g.from_A:  # G is g'(Z), from the way forward
+        return [elementwise.prepare(dA, G, out=dZ)]
+
+    calls = []
+    for dA_, A_, dZ_ in block_views(*map(entries, (dA, A, dZ))):
+        # g' of a block is used while it is in the cache. Of 1024 rows and 512 units in float64
+        # this takes 0.45 ms; g' as a whole and then the product, 0.70 ms.
+        D = scratch[: A_.size].reshape(A_.shape)
+        calls.append(g._prepare_derivative(A_, D))
+        calls.append(elementwise.prepare(dA_, D, out=dZ_))
+    return calls
+
+
+def _draw_masks(p: float, rngs: Sequence[np.random.Generator], D1: Array, ones: bool) -> None:
     """Inverted dropout: 0 with probability p, else 1/(1-p), so that the mean is 1."""
-    rng.random(out=out, dtype=out.dtype)
-    np.greater_equal(out, p, out=out)
-    np.multiply(out, 1 / (1 - p), out=out)
+    for rng, D in zip(rngs, D1[None] if D1.ndim == 2 else D1, strict=True):
+        rng.random(out=D, dtype=D.dtype)
+    np.greater_equal(D1, p, out=D1)
+    np.multiply(D1, 1 / (1 - p), out=D1)
+    if ones:
+        D1[..., 0] = 1

@@ -8,22 +8,27 @@ s the sample_weight, W[l] the weights and not the biases. A mini-batch of m rows
 it without bias: its rows' weighted sum is divided by m times the mean weight of the whole
 set, never by the batch's own weights, and the penalty is the same for every batch size.
 
-Network, loss, optimizer and schedule arrive as arguments.
+Network, loss, optimizer and schedule arrive as arguments. One network is trained, or
+several of one architecture and one number of rows as a stack (``network.stack``): each has
+rows, an order of the rows and a penalty of its own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
-from .blocks import blocks, blockwise
+from .blocks import BLOCK, Call, block_views, blocks, run
 
 Array = np.ndarray
 
-FULL_BATCH = 1024  # rows at a time where all rows are needed: L-BFGS, validation
+FULL_BATCH_ENTRIES = 2**15  # of a block of rows where all rows are needed: L-BFGS
+WINDOW_ENTRIES = 2**16  # of inputs that are gathered and scaled at a time
+TABLE_ENTRIES = 2**20  # of inputs that are scaled once and kept
 
 
 @dataclass
@@ -32,50 +37,52 @@ class Data:
 
     Parameters
     ----------
-    rows : object with ``take(rows, out)``
-        The inputs, :class:`skbackprop.scaling.Rows`.
-    Y : ndarray of shape (n_rows, outputs)
-        Targets in the network's units, of all rows of the table.
-    weight : ndarray of shape (n_rows, 1) or None
-        Row weights, divided by the mean weight of the training set.
+    X, Y : object with ``take(rows, out)``
+        Inputs and targets in the network's units, :class:`skbackprop.scaling.Rows`.
+    weight : ndarray of shape (n_rows,) or None
+        Row weights of the whole table.
+    mean_weight : float
+        That of the set, by which they are divided.
     index : ndarray of int, or None
         The rows of the table that belong to the set; None for all of them.
     """
 
-    rows: Any
-    Y: Array
+    X: Any
+    Y: Any
     weight: Any = None
+    mean_weight: float = 1.0
     index: Any = None
 
     def __len__(self) -> int:
         return len(self.Y) if self.index is None else len(self.index)
 
-    def take(self, rows: Any, out: Array) -> Any:
-        """Inputs of the set's `rows` into out; returns those rows' numbers in the table."""
-        if self.index is not None:
-            rows = self.index[rows]
-        self.rows.take(rows, out)
-        return rows
+    @property
+    def weighted(self) -> bool:
+        """Whether rows count differently, or not as 1."""
+        return self.weight is not None or self.mean_weight != 1
 
-    def load(self, rows: Any, batch: "Batch") -> None:
-        """Fill the batch: A[0], Y and w / m."""
-        rows = self.take(rows, batch.ws.A[0])
-        _gather(self.Y, rows, batch.Y)
-        if batch.weight is not None:
-            _gather(self.weight, rows, batch.weight)
-            np.multiply(batch.weight, 1 / len(batch.Y), out=batch.weight)
+    def of_table(self, rows: Any) -> Any:
+        """The set's `rows` as rows of the table."""
+        return rows if self.index is None else self.index[rows]
 
+    def take_weight(self, rows: Any, out: Array) -> None:
+        """Weights of mean 1 over the set."""
+        weight = 1.0 if self.weight is None else self.weight[self.of_table(rows), None]
+        np.divide(weight, self.mean_weight, out=out, casting="same_kind")
 
-def _gather(M, rows, out):
-    if isinstance(rows, slice):
-        np.copyto(out, M[rows])
-    else:
-        np.take(M, rows, axis=0, out=out, mode="clip")
+    def take(self, rows: Any, X: Array | None, Y: Array, weight: Array | None) -> None:
+        """Inputs, targets and weights of the set's `rows`; X None for none."""
+        if weight is not None:
+            self.take_weight(rows, weight)
+        rows = self.of_table(rows)
+        self.Y.take(rows, Y)
+        if X is not None:
+            self.X.take(rows, X)
 
 
 @dataclass
 class Batch:
-    """The memory of one mini-batch: the network's matrices, the targets, the weights."""
+    """The memory of one mini-batch: the network's matrices, the targets, the weights w / m."""
 
     ws: Any
     Y: Array
@@ -83,10 +90,12 @@ class Batch:
 
     def rows(self, m: int) -> "Batch":
         """The same memory for m rows."""
-        if m == len(self.Y):
-            return self
-        weight = None if self.weight is None else self.weight[:m]
-        return Batch(self.ws.rows(m), self.Y[:m], weight)
+
+        def first(M):  # of a stack's matrices every one has its m rows, one after the other
+            return M.reshape(-1)[: M[..., :m, :].size].reshape(*M.shape[:-2], m, M.shape[-1])
+
+        weight = None if self.weight is None else first(self.weight)
+        return Batch(self.ws.rows(m), first(self.Y), weight)
 
 
 class Objective:
@@ -96,7 +105,7 @@ class Objective:
     ----------
     network, loss
         See :mod:`skbackprop.network` and :mod:`skbackprop.losses`.
-    penalty : float
+    penalty : float, or array with one for each network of a stack
         alpha / Σᵢ sᵢ.
     from_Z : bool
         Whether the loss gives df/dZ[L] directly, past the output activation.
@@ -104,52 +113,84 @@ class Objective:
         Share of the hidden units that a training step leaves out.
     """
 
-    def __init__(self, network, loss, penalty=0.0, from_Z=False, dropout=0.0):
+    def __init__(self, network, loss, penalty: Any = 0.0, from_Z=False, dropout=0.0):
         self.network, self.loss, self.penalty = network, loss, penalty
         self.from_Z, self.dropout = from_Z, dropout
 
     def batch(self, m: int, dtype: Any, weighted: bool) -> Batch:
         """Memory for batches of up to m rows."""
         ws = self.network.workspace(m, dtype, dropout=self.dropout > 0)
-        weight = np.empty((m, 1), dtype) if weighted else None
-        return Batch(ws, np.empty((m, self.network.sizes[-1]), dtype), weight)
+        weight = np.empty((*self.network.stack, m, 1), dtype) if weighted else None
+        return Batch(ws, np.empty_like(ws.A[-1]), weight)
 
-    def value_and_gradient(self, W, b, dW, db, batch: Batch, rng=None) -> float:
-        """The loss of a loaded batch without the penalty; fills dW and db with its gradient."""
-        ws, net = batch.ws, self.network
-        A_L = net.forward(W, b, ws, self.dropout, rng)
-        if self.from_Z:
-            f = self.loss.value(A_L, batch.Y, batch.weight)
-            self.loss.derivative_Z(A_L, batch.Y, batch.weight, out=ws.dZ[net.L])
-        else:
-            f, _ = self.loss.value_and_derivative(A_L, batch.Y, batch.weight, out=ws.dA[net.L])
-        net.backward(W, dW, db, ws, from_Z=self.from_Z)
-        return f
+    def gradient(self, theta: Array, gradient: Array, batch: Batch, rngs: Sequence = ()) -> list[Call]:
+        """Calls that fill the gradient of a loaded batch's loss, without the penalty."""
+        net, ws = self.network, batch.ws
+        bW, dbW = net.views(theta).bW, net.views(gradient).bW
+        out = ws.dZ[net.L] if self.from_Z else ws.dA[net.L]
+        return [
+            *net.forward(bW, ws, self.dropout, rngs),
+            *self.loss.prepare(ws.A[net.L], batch.Y, batch.weight, out, self.from_Z),
+            *net.backward(bW, dbW, ws, from_Z=self.from_Z),
+        ]
 
-    def add_penalty(self, theta: Array, gradient: Array | None = None) -> float:
-        """penalty/2 ‖W‖²; adds its gradient, penalty W, to the gradient."""
-        if not self.penalty:
+    def decay(self, dtype: Any) -> Array | None:
+        """The penalty as a vector like theta, 0 at the biases; None if it is 0."""
+        if not np.any(self.penalty):
+            return None
+        decay = np.zeros(self.network.n_parameters, dtype)
+        for W in self.network.views(decay).W[1:]:
+            W[...] = np.reshape(self.penalty, (*self.network.stack, 1, 1))
+        return decay
+
+    def penalty_value(self, theta: Array, k: int | None = None) -> float:
+        """penalty/2 ‖W‖² of one network, number k of the stack."""
+        penalty = float(self.penalty if k is None else self.penalty[k])
+        if not penalty:
             return 0.0
-        W = theta[: self.network.n_weights]
-        if gradient is not None:  # penalty/2 · 2 W, the rule of ‖W‖²_F
-            dW = gradient[: self.network.n_weights]
-            blockwise(lambda w, g: g + w.dtype.type(self.penalty) * w, W, dW, out=dW)
-        return self.penalty / 2 * float(np.vdot(W, W))
+        W = self.network.views(theta).W[1:]
+        return penalty / 2 * sum(float(np.einsum("ij,ij->", M, M)) for M in (W if k is None else [M[k] for M in W]))
 
-    def over_all_rows(self, theta: Array, data: Data, batch: Batch, gradient: Array) -> float:
-        """f(theta) over every row, in blocks; fills the gradient."""
-        W, b = self.network.views(theta)
-        part = np.empty_like(theta)
-        dW, db = self.network.views(part)
+
+def add_decay(gradient: Array, theta: Array, decay: Array | None) -> list[Call]:
+    """df/dW + penalty W: calls that add the gradient of the penalty."""
+    if decay is None:
+        return []
+    scratch = np.empty(min(theta.size, BLOCK), theta.dtype)
+    calls: list[Call] = []
+    for g, th, d in block_views(gradient, theta, decay):
+        calls.append(partial(np.multiply, th, d, scratch[: th.size]))
+        calls.append(partial(np.add, g, scratch[: th.size], g))
+    return calls
+
+
+def full_gradient(objective: Objective, data: Data, theta: Array, gradient: Array) -> Callable[[], float]:
+    """f(theta) over every row, a block of rows at a time, to be called; it fills the gradient."""
+    n, network = len(data), objective.network
+    m = min(n, max(1, FULL_BATCH_ENTRIES // max(network.sizes)))
+    batch, part = objective.batch(m, theta.dtype, data.weighted), np.empty_like(theta)
+    batches = {k: batch.rows(k) for k in {m, n % m} - {0}}
+    calls = {k: objective.gradient(theta, part, b) for k, b in batches.items()}
+    penalty = add_decay(gradient, theta, objective.decay(theta.dtype))
+
+    def f() -> float:
+        total = 0.0
         gradient.fill(0)
-        f, n = 0.0, len(data)
-        for rows in blocks(n, len(batch.Y)):
-            block = batch.rows(rows.stop - rows.start)
-            data.load(rows, block)
-            share = len(block.Y) / n
-            f += share * self.value_and_gradient(W, b, dW, db, block)
-            blockwise(lambda g, p: g + g.dtype.type(share) * p, gradient, part, out=gradient)  # noqa: B023 - called at once
-        return f + self.add_penalty(theta, gradient)
+        for rows in blocks(n, m):
+            k = rows.stop - rows.start
+            block = batches[k]
+            data.take(rows, block.ws.A[0], block.Y, block.weight)
+            if block.weight is not None:
+                np.multiply(block.weight, 1 / k, out=block.weight)
+            run(calls[k])
+            total += k / n * objective.loss.value(block.ws.A[-1], block.Y, block.weight)
+            for g, p in block_views(gradient, part):
+                np.multiply(p, k / n, out=p)
+                np.add(g, p, out=g)
+        run(penalty)
+        return total + objective.penalty_value(theta)
+
+    return f
 
 
 @dataclass
@@ -177,54 +218,183 @@ class Progress:
     slowdown: float = 1.0  # what a plateau has divided the learning rate by
 
 
+class Feed:
+    """Rows of one network in the order of a pass, gathered and scaled many batches at a time.
+
+    A small table is scaled once, as [1 X], and a batch is a single `take` of it; of a large
+    one the next `window` rows are, so that there is no second copy of X.
+
+    Parameters
+    ----------
+    data : Data
+    window : int
+        Rows at a time.
+    H1_0 : ndarray of shape (m, columns)
+        Where a batch's [1 A[0]] goes; of its type.
+    small : bool
+        Whether the table is to be scaled as a whole.
+    """
+
+    def __init__(self, data: Data, window: int, H1_0: Array, outputs: int, small: bool):
+        n, dtype = len(data), H1_0.dtype
+        self.data, self.small = data, small
+        self.order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
+        self.Y = np.empty((window, outputs), dtype)
+        self.weight = np.empty((window, 1), dtype) if data.weighted else None
+        self.A = np.empty_like(self.Y)  # A[L] of the window's rows, for the loss's value
+        self.one = H1_0.shape[1] - data.X.shape[1]
+        self.table = np.ones((len(data.X) if small else window, H1_0.shape[1]), dtype)
+        if small:
+            for rows in blocks(len(self.table), window):
+                data.X.take(rows, self.table[rows, self.one :])
+
+    def begin_pass(self, rng: np.random.Generator | None) -> None:
+        """A new order of the rows; None for that of the table."""
+        for rows in blocks(len(self.order)):
+            self.order[rows] = np.arange(rows.start, rows.stop)
+        if rng is not None:
+            rng.shuffle(self.order)
+
+    def load(self, start: int, stop: int) -> None:
+        """Rows start to stop of the pass."""
+        rows, n = self.order[start:stop], stop - start
+        weight = None if self.weight is None else self.weight[:n]
+        X = None if self.small else self.table[:n, self.one :]
+        self.data.take(rows, X, self.Y[:n], weight)
+        self.rows = np.asarray(self.data.of_table(rows) if self.small else np.arange(n), np.intp)
+
+    def batch(self, start: int, stop: int, H1_0: Array, Y: Array, weight: Array | None) -> None:
+        """Rows start to stop of those that are loaded, as a batch."""
+        self.table.take(self.rows[start:stop], 0, H1_0, "clip")  # mode: "raise" makes a copy
+        np.copyto(Y, self.Y[start:stop])
+        if weight is not None:
+            np.multiply(self.weight[start:stop], 1 / (stop - start), out=weight)
+
+    def loss(self, loss: Any, n: int) -> float:
+        """Sum of the losses of the first n rows that are loaded, from what A holds."""
+        weight = None if self.weight is None else self.weight[:n]
+        f = loss.value(self.A[:n], self.Y[:n], weight)
+        return f * n if weight is None else f
+
+
 def epochs(
-    objective: Objective, data: Data, how: MiniBatch, at: Progress, deadline: float = np.inf
-) -> Iterator[float]:
-    """Mini-batch training: one step of the optimizer a batch; yields the loss of every pass.
+    objective: Objective,
+    data: Sequence[Data],
+    how: MiniBatch,
+    at: Progress,
+    rngs: Sequence[np.random.Generator],
+    deadline: float = np.inf,
+) -> Iterator[list[float]]:
+    """Mini-batch training: one step of the optimizer a batch; yields the losses of every pass.
 
     With SGD(momentum=0) a step is the article's W[l] ← W[l] - α df/dW[l], and b[l] likewise.
-    `at` is changed in place. The batches of a pass differ by one row at most, so that no
-    step rests on a handful of leftover rows. A pass ends early at `deadline`, a time of
-    perf_counter().
+    `data` and `rngs` have one entry for each network, and so do the losses. `at` is changed
+    in place. The batches of a pass differ by one row at most, so that no step rests on a
+    handful of leftover rows. A pass ends early at `deadline`, a time of perf_counter().
     """
-    n, theta, network = len(data), at.theta, objective.network
-    gradient = np.empty_like(theta)
-    (W, b), (dW, db) = network.views(theta), network.views(gradient)
+    network, n, theta = objective.network, len(data[0]), at.theta
     n_batches = -(-n // how.batch_size)
-    full = objective.batch(-(-n // n_batches), theta.dtype, data.weight is not None)
-    by_rows = {m: full.rows(m) for m in {n // n_batches, -(-n // n_batches)}}
+    edges = [i * n // n_batches for i in range(n_batches + 1)]
+    m = -(-n // n_batches)
+    step = Step(objective, how, at, m, any(d.weighted for d in data), rngs)
+    inputs = sum(len(d.X) * (d.X.shape[1] + 1) for d in data)
+    at_once = max(1, WINDOW_ENTRIES // (m * (network.sizes[0] + 1)))  # batches of a window
+    first = step.batches[m]
+    feeds = [
+        Feed(d, min(at_once * m, n), H1, network.sizes[-1], inputs <= TABLE_ENTRIES)
+        for d, H1 in zip(data, each(first.ws.H1[0], network.stack), strict=True)
+    ]
     while True:
-        order = at.rng.permutation(n) if how.shuffle else None
-        total = seen = 0.0
-        for i in range(n_batches):
-            rows = slice(i * n // n_batches, (i + 1) * n // n_batches)
-            batch = by_rows[rows.stop - rows.start]
-            data.load(rows if order is None else order[rows], batch)
-            f = objective.value_and_gradient(W, b, dW, db, batch, at.rng)
-            progress = min(1.0, (at.epochs + i / n_batches) / how.max_iter)
-            rate = how.learning_rate * at.slowdown * how.schedule(progress, at.samples)
-            _update(objective, how, theta, gradient, rate, at.optimizer)
-            total += f * len(batch.Y)
-            seen += len(batch.Y)
-            if perf_counter() > deadline:
+        for feed, rng in zip(feeds, rngs, strict=True):
+            feed.begin_pass(rng if how.shuffle else None)
+        totals, seen, late = np.zeros(len(feeds)), 0, False
+        for window in blocks(n_batches, at_once):
+            start = edges[window.start]
+            for feed in feeds:
+                feed.load(start, edges[window.stop])
+            for i in range(window.start, window.stop):
+                rows = slice(edges[i] - start, edges[i + 1] - start)
+                progress = min(1.0, (at.epochs + i / n_batches) / how.max_iter)
+                rate = how.learning_rate * at.slowdown * how.schedule(progress, at.samples)
+                step(feeds, rows, rate)
+                late = perf_counter() > deadline
+                if late:
+                    break
+            totals += [feed.loss(objective.loss, rows.stop) for feed in feeds]
+            seen += rows.stop
+            if late:
                 break
-        at.samples += int(seen)
+        at.samples += seen
         at.epochs += 1
-        yield total / seen + objective.add_penalty(theta)
+        of = range(len(feeds)) if network.stack else [None]
+        yield [t / seen + objective.penalty_value(theta, k) for t, k in zip(totals.tolist(), of, strict=True)]
 
 
-def _update(objective, how, theta, gradient, rate, state):
-    if getattr(how.optimizer, "decoupled", False):
-        W = theta[: objective.network.n_weights]
-        np.multiply(W, max(0.0, 1 - rate * objective.penalty), out=W)  # W ← (1 - α λ) W
-    else:
-        objective.add_penalty(theta, gradient)
-    if how.clip_norm is not None:
+def each(M: Array | None, stack: tuple[int, ...]) -> list[Any]:
+    """The matrices of a stack one by one; of a single network the one it has."""
+    return [M] if not stack else [None] * stack[0] if M is None else list(M)
+
+
+class Step:
+    """A training step on one batch: forward, backward, the optimizer's update, all prepared."""
+
+    def __init__(self, objective, how: MiniBatch, at: Progress, m: int, weighted: bool, rngs):
+        network, theta = objective.network, at.theta
+        gradient, decay = np.empty_like(theta), objective.decay(theta.dtype)
+        batch = objective.batch(m, theta.dtype, weighted)
+        self.batches = {k: batch.rows(k) for k in range(max(1, m - 1), m + 1)}
+        decoupled = getattr(how.optimizer, "decoupled", False)
+        after = [] if decoupled else add_decay(gradient, theta, decay)
+        if how.clip_norm is not None:
+            after.append(partial(clip, network, gradient, how.clip_norm))
+        self.calls = {
+            k: [*objective.gradient(theta, gradient, b, rngs), *after] for k, b in self.batches.items()
+        }
+        self.memory = {
+            k: list(
+                zip(*(each(M, network.stack) for M in (b.ws.H1[0], b.Y, b.weight, b.ws.A[-1])), strict=True)
+            )
+            for k, b in self.batches.items()
+        }
+        self.decay = decay if decoupled else None
+        self.theta = theta
+        prepare = getattr(how.optimizer, "prepare", None)
+        self.update = (
+            prepare(theta, gradient, at.optimizer)
+            if prepare is not None
+            else lambda rate: how.optimizer.step(theta, gradient, rate, at.optimizer)
+        )
+
+    def __call__(self, feeds: Sequence[Feed], rows: slice, rate: float) -> None:
+        """A step on `rows` of what the feeds have loaded."""
+        start, stop = rows.start, rows.stop
+        memory = self.memory[stop - start]
+        for feed, (H1_0, Y, weight, _) in zip(feeds, memory, strict=True):
+            feed.batch(start, stop, H1_0, Y, weight)
+        for call in self.calls[stop - start]:
+            call()
+        for feed, (*_, A_L) in zip(feeds, memory, strict=True):
+            feed.A[start:stop] = A_L
+        if self.decay is not None:
+            shrink(self.theta, self.decay, rate)
+        self.update(rate)
+
+
+def shrink(theta: Array, decay: Array, rate: float) -> None:
+    """W ← max(0, 1 - α λ) W."""
+    for th, d in block_views(theta, decay):
+        np.multiply(th, np.maximum(0, 1 - rate * d), out=th)
+
+
+def clip(network: Any, gradient: Array, norm: float) -> None:
+    """Shorten each network's gradient to `norm` if it is longer."""
+    views = network.views(gradient).bW[1:]
+    for k in range(network.stack[0]) if network.stack else [...]:
         # In float64: the squares of float32 overflow from a norm of 1.8e19 on.
-        norm = float(np.sqrt(np.einsum("i,i->", gradient, gradient, dtype=np.float64)))
-        if norm > how.clip_norm:
-            np.multiply(gradient, how.clip_norm / norm, out=gradient)
-    how.optimizer.step(theta, gradient, rate, state)
+        squares = sum(float(np.einsum("ij,ij->", M[k], M[k], dtype=np.float64)) for M in views)
+        if squares**0.5 > norm:
+            for M in views:
+                np.multiply(M[k], norm / squares**0.5, out=M[k])
 
 
 def minimize_lbfgs(
@@ -243,12 +413,11 @@ def minimize_lbfgs(
     stops the run by returning True.
     """
     theta, gradient = at.theta, np.empty_like(at.theta)
-    batch = objective.batch(min(len(data), FULL_BATCH), theta.dtype, data.weight is not None)
+    f = full_gradient(objective, data, theta, gradient)
 
     def value_and_gradient(x):
         np.copyto(theta, x, casting="same_kind")
-        f = objective.over_all_rows(theta, data, batch, gradient)
-        return f, gradient.astype(np.float64)
+        return f(), gradient.astype(np.float64)
 
     def callback(intermediate_result):
         np.copyto(theta, intermediate_result.x, casting="same_kind")
