@@ -7,9 +7,10 @@ Only the names below are public; they are imported when first used, so that
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["BackpropRegressor", "__version__"]
+__all__ = ["BackpropRegressor", "__version__", "fit_many"]
 
 if TYPE_CHECKING:
+    from .many import fit_many
     from .regressor import BackpropRegressor
 
 
@@ -18,6 +19,10 @@ def __getattr__(name):
         from .regressor import BackpropRegressor
 
         return BackpropRegressor
+    if name == "fit_many":
+        from .many import fit_many
+
+        return fit_many
     raise AttributeError(f"module 'skbackprop' has no attribute {name!r}")
 
 

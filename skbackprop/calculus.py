@@ -41,8 +41,9 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import Call, run
+
 Array = np.ndarray
-Call = Callable[[], Any]
 
 
 class Rule:
@@ -105,8 +106,11 @@ def product(X: Array, Y: Array, out: Array | None = None) -> Call:
     """
     outer = X.shape[-1] == 1
     if out is not None and out.ndim == 2 and out.flags.c_contiguous:
-        if outer or (out.nbytes <= SMALL and X.flags.forc and Y.flags.forc):
+        small = out.nbytes <= SMALL and X.flags.forc and Y.flags.forc
+        if outer or small:
             return partial(np.dot, X, Y, out)
+    if out is not None and outer and out.ndim == 3:
+        return partial(run, [product(*matrices) for matrices in zip(X, Y, out, strict=True)])
     return partial(np.multiply if outer else np.matmul, X, Y, out)
 
 

@@ -4,7 +4,9 @@ Everything happens in objects of its own. The regressor takes the result over wh
 went well, so that an error leaves it as it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 from zlib import crc32
@@ -18,7 +20,16 @@ from .blocks import blocks
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
 from .scaling import standardization, target_standardization
-from .training import Data, MiniBatch, Objective, Progress, epochs, minimize_lbfgs
+from .threads import for_products_of
+from .training import (
+    Data,
+    MiniBatch,
+    Objective,
+    Progress,
+    epochs,
+    full_batch_rows,
+    minimize_lbfgs,
+)
 
 Array = np.ndarray
 Table = tuple[Any, Array, Array | None]  # X, Y of two dimensions, weights or None
@@ -89,9 +100,9 @@ class Fitting:
             rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
         if not self.early_stopping or validation is not None:
             return rows, None
-        order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64) if rows is None else rows.copy()
+        rows = np.arange(n) if rows is None else rows.copy()
+        order = rows
         np.random.default_rng(self.split_seed).shuffle(order)
-        rows = order
         fraction = self.params["validation_fraction"]
         n_kept = int(np.ceil(fraction * len(rows)))
         if n_kept < 2 or n_kept >= len(rows):
@@ -223,22 +234,21 @@ class Fitting:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
         self.begin(scorer, callback)
         # Overflow is looked for in the results, once an epoch, and reported by name.
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), for_products_of(self.largest_product):
             if self.optimizer is None:
                 self._lbfgs()
             else:
-                passes = epochs(
-                    self.objective,
-                    [self.data],
-                    self.how,
-                    self.at,
-                    [self.at.rng],
-                    self.watch.deadline,
-                )
-                for (loss,) in passes:
-                    if self.epoch_ended(loss):
-                        break
+                train([self])
         self.end()
+
+    @property
+    def largest_product(self) -> int:
+        """Multiplications of the largest matrix product of a step."""
+        rows = len(self.data) if self.optimizer is None else self.how.batch_size
+        sizes = self.model.layer_sizes
+        if self.optimizer is None:
+            rows = min(rows, full_batch_rows(sizes))
+        return rows * max(m * n for m, n in pairwise(sizes))
 
     def begin(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
         """Set up what sees every epoch."""
@@ -381,6 +391,42 @@ class Fitting:
             "weight_sum": self.weight_sum,
             "weight_rows": self.weight_rows,
         }
+
+
+def train(fittings: Sequence[Fitting]) -> None:
+    """Mini-batch training of fittings that have begun; of several, as one stack of networks.
+
+    A network that stops leaves the stack, and the others go on.
+    """
+    while fittings:
+        together = len(fittings) > 1
+        ats = [f.at for f in fittings]
+        first, at = fittings[0], ats[0]
+        objective = first.objective
+        if together:
+            network = objective.network.stacked(len(fittings))
+            objective = first.objective.stacked([f.objective.penalty for f in fittings])
+            states = [a.optimizer for a in ats]
+            moments = {
+                name: network.pack([s[name] for s in states]) if np.ndim(value) else value
+                for name, value in states[0].items()
+            }
+            theta = network.pack([a.theta for a in ats])
+            at = replace(at, theta=theta, optimizer=moments)
+        data, rngs = [f.data for f in fittings], [a.rng for a in ats]
+        for losses in epochs(objective, data, first.how, at, rngs, first.watch.deadline):
+            if together:
+                for k, a in enumerate(ats):
+                    network.unpack(at.theta, k, out=a.theta)
+                    a.samples, a.epochs = at.samples, at.epochs
+            ended = [f.epoch_ended(loss) for f, loss in zip(fittings, losses, strict=True)]
+            if any(ended):
+                break
+        if together:
+            for k, a in enumerate(ats):
+                for name, value in at.optimizer.items():
+                    a.optimizer[name] = network.unpack(value, k) if np.ndim(value) else value
+        fittings = [f for f, end in zip(fittings, ended, strict=True) if not end]
 
 
 def _largest(scores):

@@ -95,10 +95,12 @@ class Workspace:
         self.network, self.m, self.dtype = network, m, dtype
         self.memory: dict[Any, Array] = {} if memory is None else memory
         self.in_turn = forward_only
-        self.scratch = self._flat("scratch", min(BLOCK, prod(network.stack) * m * max(self._widths)))
+        self.scratch = self._flat(
+            "scratch", min(BLOCK, prod(network.stack) * m * max(self._widths))
+        )
         new, g, L = self._matrix, network.g, network.L
         nothing: Matrices = [None] * (L + 1)
-        self.A1 = [new("A", l, l % 2 if forward_only and 0 < l < L else l) for l in range(L + 1)]
+        self.A1 = [new("A", l, in_turn=forward_only and 0 < l < L) for l in range(L + 1)]
         self.Z1, self.H1 = [None, *self.A1[1:]], self.A1[:]
         self.G1, self.D1, self.dA1, self.dZ1 = nothing[:], nothing[:], nothing[:], nothing[:]
         for l in range(1, L + 1):
@@ -108,7 +110,7 @@ class Workspace:
                 self.D1[l], self.H1[l] = new("D", l), new("H", l)
             if not forward_only:
                 self.G1[l] = new("G", l) if keep or not g[l].from_A else None
-                self.dA1[l] = new("dA", l, l if keep else l % 2)
+                self.dA1[l] = new("dA", l, in_turn=not keep and l < L)
                 self.dZ1[l] = new("dZ", l) if keep else self.dA1[l]
         one = int(network.fit_intercept)
         self.A, self.Z, self.H, self.G, self.D, self.dA, self.dZ = (
@@ -132,16 +134,18 @@ class Workspace:
         *below, last = self.network.sizes
         return [*(n + self.network.fit_intercept for n in below), last]
 
-    def _matrix(self, name, l, key=None):
-        width = self._widths[l]
-        largest = width if key is None or key == l else max(self._widths)
-        flat = self._flat((name, l if key is None else key), prod(self.network.stack) * self.m * largest)
-        size = prod(self.network.stack) * self.m * width
-        return flat[:size].reshape(*self.network.stack, self.m, width)
+    def _matrix(self, name, l, in_turn=False):
+        """Memory for a matrix of layer l, or for that of every second layer."""
+        width, rows = self._widths[l], prod(self.network.stack) * self.m
+        widest = max(self._widths) if in_turn else width
+        flat = self._flat((name, f"in turn {l % 2}" if in_turn else l), rows * widest)
+        return flat[: rows * width].reshape(*self.network.stack, self.m, width)
 
     def _flat(self, key, size):
         if key not in self.memory:
-            self.memory[key] = np.ones(size, self.dtype)
+            # What stands before a dA[l] is multiplied on and on, and 0 stays 0.
+            new = np.zeros if key[0].startswith("d") else np.ones
+            self.memory[key] = new(size, self.dtype)
         return self.memory[key]
 
 
@@ -223,7 +227,9 @@ class Network:
         """Every matrix that forward and backward need for m rows."""
         return Workspace(self, m, dtype, **options)
 
-    def forward(self, bW: Matrices, ws: Workspace, p: float = 0.0, rngs: Sequence = ()) -> list[Call]:
+    def forward(
+        self, bW: Matrices, ws: Workspace, p: float = 0.0, rngs: Sequence = ()
+    ) -> list[Call]:
         """Calls that fill Z and A, and at last A[L], the predictions for A[0].
 
         p is the share of dropout, if the workspace has masks, and rngs[k] the generator of
@@ -242,7 +248,7 @@ class Network:
         return calls
 
     def backward(
-        self, bW: Matrices, dbW: Matrices, ws: Workspace, from_Z: bool = False
+        self, weights: Weights, dbW: Matrices, ws: Workspace, from_Z: bool = False
     ) -> list[Call]:
         """Calls that fill dW and db, the last layer first.
 
@@ -250,12 +256,16 @@ class Network:
         out (Poisson and gamma losses with exp). df/dX, which training never needs, would be
         right_multiplication(dZ[1], W[1]).
         """
+        W, _, bW = weights
         H1, D1, dA1, dZ, g = ws.H1, ws.D1, ws.dA1, ws.dZ, self.g
         calls: list[Call] = []
         for l in range(self.L, 0, -1):
             if l < self.L:
-                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ, and before it df/d1 = df/dZ[l+1] b[l+1]ᵀ
-                calls.append(right_multiplication.prepare(dZ[l + 1], bW[l + 1], out=dA1[l]))
+                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ
+                if self.sizes[l + 1] == 1:  # an outer product wants its result in one piece
+                    calls.append(right_multiplication.prepare(dZ[l + 1], bW[l + 1], out=dA1[l]))
+                else:
+                    calls.append(right_multiplication.prepare(dZ[l + 1], W[l + 1], out=ws.dA[l]))
                 if D1[l] is not None:  # through H[l] = A[l] ⊙ D[l]
                     calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:

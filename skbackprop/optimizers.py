@@ -151,7 +151,9 @@ class RMSprop(Optimizer):
 
     def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
         scratch = np.empty(min(theta.size, BLOCK), theta.dtype)
-        blocks = [(*views, scratch[: len(views[0])]) for views in _blocks(theta, gradient, state["v"])]
+        blocks = [
+            (*views, scratch[: len(views[0])]) for views in _blocks(theta, gradient, state["v"])
+        ]
 
         def step(learning_rate):
             for th, g, v, root in blocks:

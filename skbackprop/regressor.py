@@ -357,18 +357,25 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             If training ended at `max_iter` or `max_time`, or diverged and fell back to
             earlier weights.
         """
-        previous = vars(self) if self.warm_start and hasattr(self, "theta_") else None
-        params, scratch = self._checked(), copy.copy(self)
-        table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
-        validation = _validation_table(scratch, X_val, y_val, sample_weight_val, table)
-        fitting = Fitting(params, table, validation=validation, previous=previous)
-        about = _about(scratch, ndim)
+        fitting, about, table, scorer = self._prepare(
+            X, y, sample_weight, (X_val, y_val, sample_weight_val)
+        )
         tasks = self._tasks(fitting, about, table)
-        fitting.run(self._scorer(fitting, about, table, validation), tasks)
+        fitting.run(scorer, tasks)
         fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
         if tasks is not None:
             tasks.close(fitted)
         return self._commit(fitted)
+
+    def _prepare(self, X, y, sample_weight=None, validation=(None, None, None), rows=None):
+        """A fit that is ready to run, and what goes with it."""
+        previous = vars(self) if self.warm_start and hasattr(self, "theta_") else None
+        params, scratch = self._checked(), copy.copy(self)
+        table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
+        validation = _validation_table(scratch, *validation, table)
+        fitting = Fitting(params, table, validation=validation, previous=previous, rows=rows)
+        about = _about(scratch, ndim)
+        return fitting, about, table, self._scorer(fitting, about, table, validation)
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):

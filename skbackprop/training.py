@@ -117,21 +117,28 @@ class Objective:
         self.network, self.loss, self.penalty = network, loss, penalty
         self.from_Z, self.dropout = from_Z, dropout
 
+    def stacked(self, penalties: Sequence[float]) -> "Objective":
+        """That of a stack of networks, each with a penalty of its own."""
+        network = self.network.stacked(len(penalties))
+        return Objective(network, self.loss, np.array(penalties), self.from_Z, self.dropout)
+
     def batch(self, m: int, dtype: Any, weighted: bool) -> Batch:
         """Memory for batches of up to m rows."""
         ws = self.network.workspace(m, dtype, dropout=self.dropout > 0)
         weight = np.empty((*self.network.stack, m, 1), dtype) if weighted else None
         return Batch(ws, np.empty_like(ws.A[-1]), weight)
 
-    def gradient(self, theta: Array, gradient: Array, batch: Batch, rngs: Sequence = ()) -> list[Call]:
+    def gradient(
+        self, theta: Array, gradient: Array, batch: Batch, rngs: Sequence = ()
+    ) -> list[Call]:
         """Calls that fill the gradient of a loaded batch's loss, without the penalty."""
         net, ws = self.network, batch.ws
-        bW, dbW = net.views(theta).bW, net.views(gradient).bW
+        weights, dbW = net.views(theta), net.views(gradient).bW
         out = ws.dZ[net.L] if self.from_Z else ws.dA[net.L]
         return [
-            *net.forward(bW, ws, self.dropout, rngs),
+            *net.forward(weights.bW, ws, self.dropout, rngs),
             *self.loss.prepare(ws.A[net.L], batch.Y, batch.weight, out, self.from_Z),
-            *net.backward(bW, dbW, ws, from_Z=self.from_Z),
+            *net.backward(weights, dbW, ws, from_Z=self.from_Z),
         ]
 
     def decay(self, dtype: Any) -> Array | None:
@@ -143,13 +150,11 @@ class Objective:
             W[...] = np.reshape(self.penalty, (*self.network.stack, 1, 1))
         return decay
 
-    def penalty_value(self, theta: Array, k: int | None = None) -> float:
-        """penalty/2 ‖W‖² of one network, number k of the stack."""
-        penalty = float(self.penalty if k is None else self.penalty[k])
-        if not penalty:
-            return 0.0
+    def penalty_values(self, theta: Array) -> Array:
+        """penalty/2 ‖W‖² of every network."""
         W = self.network.views(theta).W[1:]
-        return penalty / 2 * sum(float(np.einsum("ij,ij->", M, M)) for M in (W if k is None else [M[k] for M in W]))
+        squares = sum(np.einsum("...ij,...ij->...", M, M, dtype=np.float64) for M in W)
+        return np.atleast_1d(np.asarray(self.penalty) / 2 * squares)
 
 
 def add_decay(gradient: Array, theta: Array, decay: Array | None) -> list[Call]:
@@ -164,10 +169,17 @@ def add_decay(gradient: Array, theta: Array, decay: Array | None) -> list[Call]:
     return calls
 
 
-def full_gradient(objective: Objective, data: Data, theta: Array, gradient: Array) -> Callable[[], float]:
+def full_batch_rows(sizes: Sequence[int]) -> int:
+    """Rows of a block, of which a layer's matrix fits the cache."""
+    return max(1, FULL_BATCH_ENTRIES // max(sizes))
+
+
+def full_gradient(
+    objective: Objective, data: Data, theta: Array, gradient: Array
+) -> Callable[[], float]:
     """f(theta) over every row, a block of rows at a time, to be called; it fills the gradient."""
     n, network = len(data), objective.network
-    m = min(n, max(1, FULL_BATCH_ENTRIES // max(network.sizes)))
+    m = min(n, full_batch_rows(network.sizes))
     batch, part = objective.batch(m, theta.dtype, data.weighted), np.empty_like(theta)
     batches = {k: batch.rows(k) for k in {m, n % m} - {0}}
     calls = {k: objective.gradient(theta, part, b) for k, b in batches.items()}
@@ -188,7 +200,7 @@ def full_gradient(objective: Objective, data: Data, theta: Array, gradient: Arra
                 np.multiply(p, k / n, out=p)
                 np.add(g, p, out=g)
         run(penalty)
-        return total + objective.penalty_value(theta)
+        return total + float(objective.penalty_values(theta)[0])
 
     return f
 
@@ -219,62 +231,82 @@ class Progress:
 
 
 class Feed:
-    """Rows of one network in the order of a pass, gathered and scaled many batches at a time.
+    """Rows in the order of a pass, gathered and scaled many batches at a time.
 
-    A small table is scaled once, as [1 X], and a batch is a single `take` of it; of a large
-    one the next `window` rows are, so that there is no second copy of X.
+    A small table is scaled once, as [1 X] and Y, and a batch is a `take` of each; of a large
+    one the next `window` rows are, so that there is no second copy of X. The networks of a
+    stack have their tables or windows one below the other, and one `take` serves them all.
 
     Parameters
     ----------
-    data : Data
+    data : sequence of Data
+        One for each network.
     window : int
         Rows at a time.
-    H1_0 : ndarray of shape (m, columns)
-        Where a batch's [1 A[0]] goes; of its type.
-    small : bool
-        Whether the table is to be scaled as a whole.
+    network : Network
+    dtype : dtype
     """
 
-    def __init__(self, data: Data, window: int, H1_0: Array, outputs: int, small: bool):
-        n, dtype = len(data), H1_0.dtype
-        self.data, self.small = data, small
-        self.order = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
-        self.Y = np.empty((window, outputs), dtype)
-        self.weight = np.empty((window, 1), dtype) if data.weighted else None
-        self.A = np.empty_like(self.Y)  # A[L] of the window's rows, for the loss's value
-        self.one = H1_0.shape[1] - data.X.shape[1]
-        self.table = np.ones((len(data.X) if small else window, H1_0.shape[1]), dtype)
-        if small:
-            for rows in blocks(len(self.table), window):
-                data.X.take(rows, self.table[rows, self.one :])
+    def __init__(self, data: Sequence[Data], window: int, network: Any, dtype: Any):
+        self.data, self.one = data, int(network.fit_intercept)
+        K, n, columns = len(data), len(data[0]), (network.sizes[0] + self.one, network.sizes[-1])
+        self.small = sum(len(d.X) for d in data) * sum(columns) <= TABLE_ENTRIES
+        height = len(data[0].X) if self.small else window
+        self.X1 = np.ones((K * height, columns[0]), dtype)
+        self.Y = np.empty((K * height, columns[1]), dtype)
+        self.first = height * np.arange(K)  # row of every network
+        self.order = np.empty((K, n), np.intp)
+        self.rows = np.empty((K, window), np.intp)  # of X1 and Y
+        self.weight = np.empty((K, window, 1), dtype) if data[0].weighted else None
+        self.A = np.empty((K, window, columns[1]), dtype)  # A[L], for the loss's value
+        if self.small:
+            for d, first in zip(data, self.first, strict=True):
+                for rows in blocks(height, window):
+                    to = slice(first + rows.start, first + rows.stop)
+                    d.X.take(rows, self.X1[to, self.one :])
+                    d.Y.take(rows, self.Y[to])
 
-    def begin_pass(self, rng: np.random.Generator | None) -> None:
-        """A new order of the rows; None for that of the table."""
-        for rows in blocks(len(self.order)):
-            self.order[rows] = np.arange(rows.start, rows.stop)
-        if rng is not None:
-            rng.shuffle(self.order)
+    def begin_pass(self, rngs: Sequence[np.random.Generator], shuffle: bool) -> None:
+        """A new order of the rows, or that of the table."""
+        for order, rng in zip(self.order, rngs, strict=True):
+            for rows in blocks(len(order)):
+                order[rows] = np.arange(rows.start, rows.stop)
+            if shuffle:
+                rng.shuffle(order)
 
     def load(self, start: int, stop: int) -> None:
         """Rows start to stop of the pass."""
-        rows, n = self.order[start:stop], stop - start
-        weight = None if self.weight is None else self.weight[:n]
-        X = None if self.small else self.table[:n, self.one :]
-        self.data.take(rows, X, self.Y[:n], weight)
-        self.rows = np.asarray(self.data.of_table(rows) if self.small else np.arange(n), np.intp)
+        n = stop - start
+        for k, (d, first) in enumerate(zip(self.data, self.first, strict=True)):
+            rows = self.order[k, start:stop]
+            if self.weight is not None:
+                d.take_weight(rows, self.weight[k, :n])
+            if self.small:
+                np.add(d.of_table(rows), first, out=self.rows[k, :n])
+            else:
+                self.rows[k, :n] = np.arange(first, first + n)
+                d.take(
+                    rows, self.X1[first : first + n, self.one :], self.Y[first : first + n], None
+                )
 
-    def batch(self, start: int, stop: int, H1_0: Array, Y: Array, weight: Array | None) -> None:
+    def batch(self, start: int, stop: int, X1: Array, Y: Array, weight: Array | None) -> None:
         """Rows start to stop of those that are loaded, as a batch."""
-        self.table.take(self.rows[start:stop], 0, H1_0, "clip")  # mode: "raise" makes a copy
-        np.copyto(Y, self.Y[start:stop])
+        rows = self.rows[:, start:stop].reshape(-1)
+        self.X1.take(rows, 0, X1, "clip")  # mode: "raise" makes a copy
+        self.Y.take(rows, 0, Y, "clip")
         if weight is not None:
-            np.multiply(self.weight[start:stop], 1 / (stop - start), out=weight)
+            np.multiply(self.weight[:, start:stop], 1 / (stop - start), out=weight)
 
-    def loss(self, loss: Any, n: int) -> float:
-        """Sum of the losses of the first n rows that are loaded, from what A holds."""
-        weight = None if self.weight is None else self.weight[:n]
-        f = loss.value(self.A[:n], self.Y[:n], weight)
-        return f * n if weight is None else f
+    def losses(self, loss: Any, n: int) -> list[float]:
+        """Sums of the losses of the first n rows that are loaded, from what A holds."""
+        if self.weight is None:
+            weights, factor = [None] * len(self.A), n
+        else:
+            weights, factor = list(self.weight[:, :n]), 1
+        Y = (self.Y.take(rows, 0) for rows in self.rows[:, :n])
+        return [
+            factor * loss.value(A[:n], y, w) for A, y, w in zip(self.A, Y, weights, strict=True)
+        ]
 
 
 def epochs(
@@ -296,87 +328,67 @@ def epochs(
     n_batches = -(-n // how.batch_size)
     edges = [i * n // n_batches for i in range(n_batches + 1)]
     m = -(-n // n_batches)
-    step = Step(objective, how, at, m, any(d.weighted for d in data), rngs)
-    inputs = sum(len(d.X) * (d.X.shape[1] + 1) for d in data)
     at_once = max(1, WINDOW_ENTRIES // (m * (network.sizes[0] + 1)))  # batches of a window
-    first = step.batches[m]
-    feeds = [
-        Feed(d, min(at_once * m, n), H1, network.sizes[-1], inputs <= TABLE_ENTRIES)
-        for d, H1 in zip(data, each(first.ws.H1[0], network.stack), strict=True)
-    ]
+    feed = Feed(data, min(at_once * m, n), network, theta.dtype)
+    step = Step(objective, how, at, m, feed, rngs)
     while True:
-        for feed, rng in zip(feeds, rngs, strict=True):
-            feed.begin_pass(rng if how.shuffle else None)
-        totals, seen, late = np.zeros(len(feeds)), 0, False
+        feed.begin_pass(rngs, how.shuffle)
+        totals, seen, late = np.zeros(len(data)), 0, False
+        rate = at.slowdown * how.learning_rate
         for window in blocks(n_batches, at_once):
             start = edges[window.start]
-            for feed in feeds:
-                feed.load(start, edges[window.stop])
+            feed.load(start, edges[window.stop])
             for i in range(window.start, window.stop):
-                rows = slice(edges[i] - start, edges[i + 1] - start)
                 progress = min(1.0, (at.epochs + i / n_batches) / how.max_iter)
-                rate = how.learning_rate * at.slowdown * how.schedule(progress, at.samples)
-                step(feeds, rows, rate)
+                stop = edges[i + 1] - start
+                step(edges[i] - start, stop, rate * how.schedule(progress, at.samples))
                 late = perf_counter() > deadline
                 if late:
                     break
-            totals += [feed.loss(objective.loss, rows.stop) for feed in feeds]
-            seen += rows.stop
+            totals += feed.losses(objective.loss, stop)
+            seen += stop
             if late:
                 break
         at.samples += seen
         at.epochs += 1
-        of = range(len(feeds)) if network.stack else [None]
-        yield [t / seen + objective.penalty_value(theta, k) for t, k in zip(totals.tolist(), of, strict=True)]
-
-
-def each(M: Array | None, stack: tuple[int, ...]) -> list[Any]:
-    """The matrices of a stack one by one; of a single network the one it has."""
-    return [M] if not stack else [None] * stack[0] if M is None else list(M)
+        yield (totals / seen + objective.penalty_values(theta)).tolist()
 
 
 class Step:
     """A training step on one batch: forward, backward, the optimizer's update, all prepared."""
 
-    def __init__(self, objective, how: MiniBatch, at: Progress, m: int, weighted: bool, rngs):
+    def __init__(self, objective, how: MiniBatch, at: Progress, m: int, feed: Feed, rngs):
         network, theta = objective.network, at.theta
         gradient, decay = np.empty_like(theta), objective.decay(theta.dtype)
-        batch = objective.batch(m, theta.dtype, weighted)
-        self.batches = {k: batch.rows(k) for k in range(max(1, m - 1), m + 1)}
-        decoupled = getattr(how.optimizer, "decoupled", False)
+        optimizer, decoupled = how.optimizer, getattr(how.optimizer, "decoupled", False)
         after = [] if decoupled else add_decay(gradient, theta, decay)
         if how.clip_norm is not None:
             after.append(partial(clip, network, gradient, how.clip_norm))
-        self.calls = {
-            k: [*objective.gradient(theta, gradient, b, rngs), *after] for k, b in self.batches.items()
-        }
-        self.memory = {
-            k: list(
-                zip(*(each(M, network.stack) for M in (b.ws.H1[0], b.Y, b.weight, b.ws.A[-1])), strict=True)
-            )
-            for k, b in self.batches.items()
-        }
-        self.decay = decay if decoupled else None
-        self.theta = theta
-        prepare = getattr(how.optimizer, "prepare", None)
-        self.update = (
-            prepare(theta, gradient, at.optimizer)
-            if prepare is not None
-            else lambda rate: how.optimizer.step(theta, gradient, rate, at.optimizer)
-        )
+        self.feed = feed
+        full = objective.batch(m, theta.dtype, feed.weight is not None)
+        self.by_rows: dict[int, Any] = {}  # rows of a batch: its memory, and what is to be called
+        for k in range(max(1, m - 1), m + 1):
+            batch = full.rows(k)
+            X1, A_L = batch.ws.A1[0], batch.ws.A[-1]
+            memory = X1.reshape(-1, X1.shape[-1]), batch.Y.reshape(-1, A_L.shape[-1])
+            weight = batch.weight if network.stack or batch.weight is None else batch.weight[None]
+            calls = objective.gradient(theta, gradient, batch, rngs)
+            self.by_rows[k] = (*memory, weight), [*calls, *after], A_L
+        if hasattr(optimizer, "prepare"):
+            self.update = optimizer.prepare(theta, gradient, at.optimizer)
+        else:  # a user's own
+            self.update = lambda rate: optimizer.step(theta, gradient, rate, at.optimizer)
+        self.shrink = partial(shrink, theta, decay) if decoupled and decay is not None else None
 
-    def __call__(self, feeds: Sequence[Feed], rows: slice, rate: float) -> None:
-        """A step on `rows` of what the feeds have loaded."""
-        start, stop = rows.start, rows.stop
-        memory = self.memory[stop - start]
-        for feed, (H1_0, Y, weight, _) in zip(feeds, memory, strict=True):
-            feed.batch(start, stop, H1_0, Y, weight)
-        for call in self.calls[stop - start]:
+    def __call__(self, start: int, stop: int, rate: float) -> None:
+        """A step on rows start to stop of what the feed has loaded."""
+        memory, calls, A_L = self.by_rows[stop - start]
+        self.feed.batch(start, stop, *memory)
+        for call in calls:
             call()
-        for feed, (*_, A_L) in zip(feeds, memory, strict=True):
-            feed.A[start:stop] = A_L
-        if self.decay is not None:
-            shrink(self.theta, self.decay, rate)
+        self.feed.A[:, start:stop] = A_L
+        if self.shrink is not None:
+            self.shrink(rate)
         self.update(rate)
 
 

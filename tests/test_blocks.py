@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from allocation import peak_memory
 
-from skbackprop.blocks import BLOCK, blocks, in_blocks
+from skbackprop.blocks import BLOCK, blocks
 
 
 @pytest.mark.parametrize("n", [0, 1, 9, 10, 11, 99, 100, 101])

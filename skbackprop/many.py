@@ -1,0 +1,165 @@
+"""Many small networks trained as one stack of arrays.
+
+A step of a small network is mostly the overhead of its calls. Networks of one architecture
+that see batches of one size share the calls: every matrix has a leading axis for the
+network, and the lines of :mod:`skbackprop.network` are the formulas of all of them. Each
+network keeps its own seed, order of the rows, scaling, penalty and end.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .activations import CustomActivation
+from .callbacks import has_callbacks
+from .fitting import Fitting, train
+from .losses import CustomLoss
+from .regressor import BackpropRegressor
+from .threads import PRODUCT, for_products_of
+
+MOST = 32  # networks of a stack
+
+
+def fit_many(
+    models: Sequence[BackpropRegressor],
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    rows: Sequence[Any] | None = None,
+) -> list[BackpropRegressor]:
+    """Fit several regressors on one table: restarts, an ensemble, the folds of a validation.
+
+    The result is that of ``model.fit(X[rows[k]], y[rows[k]])`` for every model, to rounding.
+    Small networks of one architecture and one number of rows are trained together, others
+    one after the other.
+
+    Parameters
+    ----------
+    models : sequence of BackpropRegressor
+        Fitted in place. For networks that differ in their first weights and order of rows
+        give each a `random_state` of its own.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Inputs.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+    rows : sequence of array-like, default=None
+        For every model the indices of its rows, such as the training sets of
+        :class:`sklearn.model_selection.KFold` or bootstrap samples with rows repeated, or a
+        boolean mask. None for all rows.
+
+    Returns
+    -------
+    models : list of BackpropRegressor
+        The same objects. After an error none of them has changed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :meth:`BackpropRegressor.fit` does, and for `rows` that are not rows of X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.base import clone
+    >>> from skbackprop import BackpropRegressor, fit_many
+    >>> X = np.linspace(-1, 1, 200)[:, None]
+    >>> y = np.abs(X[:, 0])
+    >>> model = BackpropRegressor(hidden_layer_sizes=(16,), max_iter=300)
+    >>> models = [clone(model).set_params(random_state=k) for k in range(3)]
+    >>> ensemble = fit_many(models, X, y)
+    >>> bool(np.mean([m.predict(X) for m in ensemble], axis=0)[0] > 0.9)
+    True
+    """
+    models = list(models)
+    for model in models:
+        if not isinstance(model, BackpropRegressor):
+            raise TypeError(f"models must be BackpropRegressors; got {model!r}")
+        if has_callbacks(model):
+            raise ValueError("fit_many does not tell callbacks; fit such a model by itself")
+    if len({id(model) for model in models}) < len(models):
+        raise ValueError("models must be different objects; use sklearn.base.clone")
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    sets = [None] * len(models) if rows is None else [_rows(r, n) for r in rows]
+    if len(sets) != len(models):
+        raise ValueError(f"rows must have an entry a model, {len(models)}; it has {len(sets)}")
+    prepared = [m._prepare(X, y, sample_weight, rows=r) for m, r in zip(models, sets, strict=True)]
+    for group in _groups([fitting for fitting, *_ in prepared]):
+        if len(group) == 1:
+            (k,) = group
+            prepared[k][0].run(prepared[k][-1])
+        else:
+            _run([(prepared[k][0], prepared[k][-1]) for k in group])
+    fitted = [
+        model._finish(fitting, stacklevel=3) | about
+        for model, (fitting, about, *_) in zip(models, prepared, strict=True)
+    ]
+    return [model._commit(attributes) for model, attributes in zip(models, fitted, strict=True)]
+
+
+def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
+    fittings = [fitting for fitting, _ in fittings_and_scorers]
+    for fitting, scorer in fittings_and_scorers:
+        fitting.begin(scorer)
+    with np.errstate(all="ignore"), for_products_of(fittings[0].largest_product):
+        train(fittings)
+    for fitting in fittings:
+        fitting.end()
+
+
+def _groups(fittings: list[Fitting]) -> list[list[int]]:
+    """Numbers of the fittings that can be trained together."""
+    groups: list[list[int]] = []
+    for k, fitting in enumerate(fittings):
+        for group in groups:
+            if len(group) < MOST and _alike(fitting, fittings[group[0]]):
+                group.append(k)
+                break
+        else:
+            groups.append([k])
+    return groups
+
+
+def _alike(a: Fitting, b: Fitting) -> bool:
+    """Whether two networks go through the same calls."""
+    return (
+        _stackable(a)
+        and _stackable(b)
+        and a.architecture == b.architecture
+        and a.how == b.how
+        and a.loss == b.loss
+        and len(a.data) == len(b.data)
+        and a.data.weighted == b.data.weighted
+        and a.model.theta.dtype == b.model.theta.dtype
+        and a.objective.dropout == b.objective.dropout
+        and (a.at.samples, a.at.optimizer.get("t")) == (b.at.samples, b.at.optimizer.get("t"))
+    )
+
+
+def _stackable(fitting: Fitting) -> bool:
+    """Whether a network gains by company and can bear it."""
+    users_own = (CustomActivation, CustomLoss)  # are written for the matrices of one network
+    parts = (*fitting.objective.network.g[1:], fitting.loss)
+    return (
+        hasattr(fitting.optimizer, "prepare")
+        and not any(isinstance(part, users_own) for part in parts)
+        and not hasattr(fitting.schedule, "plateau")  # of each network at another time
+        and fitting.params["max_time"] is None
+        # From 100 units and 200 rows on the products take most of the time.
+        and fitting.largest_product <= PRODUCT
+    )
+
+
+def _rows(rows: Any, n: int) -> Any:
+    """Row numbers from row numbers or a mask."""
+    rows = np.asarray(rows)
+    if rows.ndim == 1 and rows.dtype == bool and len(rows) == n:
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows):
+        raise TypeError(f"rows must hold, for every model, row numbers or a mask of {n} rows")
+    if rows.min() < 0 or rows.max() >= n:
+        raise ValueError(f"rows must be from 0 to {n - 1}; got {rows.min()} to {rows.max()}")
+    return rows.astype(np.intp)

@@ -1,0 +1,100 @@
+"""Threads of the matrix products, for as long as a fit lasts.
+
+A BLAS with several threads shares out products that are too small for it: 100 rows through
+20-100-100-1 in float32 take 93 µs a step on one thread and 114 on two. A thread for every
+million multiplications of the largest product is what pays (benchmarks/threads.py).
+
+The number belongs to the whole process, so it is only ever lowered, it is put back when the
+last of the fits that run at the same time has ended, and it is left alone where somebody has
+chosen it: by an environment variable, as joblib does for its processes, or by
+threadpoolctl's threadpool_limits.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+
+from threadpoolctl import ThreadpoolController
+
+PRODUCT = 10**6  # multiplications that keep a thread busy
+MOST = 64  # threads of the OpenBLAS that comes with NumPy, whatever the machine has
+VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "OMP_NUM_THREADS",
+)
+
+
+@cache
+def _libraries():
+    """The process's BLAS libraries; looking for them takes half a millisecond."""
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no such thing
+        return os.cpu_count() or 1
+
+
+class _Limit:
+    """The fits that are running, and the numbers of threads before the first of them."""
+
+    def __init__(self):
+        self.lock, self.fits, self.before, self.set_to = Lock(), 0, {}, {}
+
+    def enter(self, n: int) -> None:
+        with self.lock:
+            if self.fits == 0 and not any(map(os.environ.get, VARIABLES)):
+                for library in _libraries():
+                    now = library.num_threads
+                    if now >= min(_cores(), MOST):  # else somebody has limited it
+                        self.before[library] = self.set_to[library] = now
+            self.fits += 1
+            for library, now in self.set_to.items():
+                if n < now:
+                    library.set_num_threads(n)
+                    self.set_to[library] = n
+
+    def leave(self) -> None:
+        with self.lock:
+            self.fits -= 1
+            if self.fits == 0:
+                self.restore()
+
+    def restore(self) -> None:
+        for library, n in self.before.items():
+            if library.num_threads == self.set_to[library]:  # else somebody has set it since
+                library.set_num_threads(n)
+        self.before, self.set_to = {}, {}
+
+
+_limit = _Limit()
+
+
+def _after_fork():
+    # The fits of other threads do not go on in the child, and one may have held the lock.
+    global _limit
+    _limit.restore()
+    _limit = _Limit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def for_products_of(multiplications: int) -> Iterator[None]:
+    """As many threads as the largest product, of so many multiplications, can use."""
+    limit = _limit
+    limit.enter(max(1, multiplications // PRODUCT))
+    try:
+        yield
+    finally:
+        limit.leave()
