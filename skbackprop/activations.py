@@ -18,17 +18,16 @@ and may have two attributes:
 An object of a user's own with these two methods serves wherever a name does. To add an
 activation to the package, write a subclass of :class:`Activation` and its entry in
 :data:`ACTIVATIONS`; the tests run over that table. Such a subclass gives its formulas
-for one block of entries, as two methods that write to their last argument or arguments:
+for a block of entries, as methods that write to their last argument or arguments:
 ``_value(z, a)`` with either
 
 ``_derivative(a, d)``
     g' from A alone. Z need not be kept then: A takes its memory.
-``_both(z, a, d)``
+``_both(z, a, d)``, and ``from_A = False``
     g and g' from Z, where they share their costly part, such as an exponential. The
     network calls it on the way forward.
 
-`a` may be the memory of `z`: it is written last. Only blocks of one axis are at most
-:data:`skbackprop.blocks.BLOCK` long.
+`a` may be the memory of `z`, and is therefore written last.
 """
 
 from dataclasses import dataclass
@@ -72,14 +71,14 @@ class Activation:
         """Calls that set A = g(Z) and, if there is a G, G = g'(Z) for a class with ``_both``."""
         Z, A = entries(Z), entries(A)
         if self.from_A or G is None:
-            return [self._prepare_value(z, a) for z, a in block_views(Z, A)]
+            return [self.prepare_value(z, a) for z, a in block_views(Z, A)]
         return in_blocks(self._both, Z, A, entries(G))
 
     def _value(self, z, a):
-        self._prepare_value(z, a)()
+        self.prepare_value(z, a)()
 
     def _derivative(self, a, d):
-        self._prepare_derivative(a, d)()
+        self.prepare_derivative(a, d)()
 
     def _both(self, z, a, d):
         raise NotImplementedError
@@ -87,10 +86,10 @@ class Activation:
     # To be overridden in place of the two above where the formula is a single call to NumPy:
     # the network then makes it without a detour.
 
-    def _prepare_value(self, z, a) -> Call:
+    def prepare_value(self, z, a) -> Call:
         return partial(self._value, z, a)
 
-    def _prepare_derivative(self, a, d) -> Call:
+    def prepare_derivative(self, a, d) -> Call:
         return partial(self._derivative, a, d)
 
 
@@ -127,7 +126,7 @@ class Logistic(Activation):
 class Tanh(Activation):
     """g(z) = tanh z;  g' = 1 - a²."""
 
-    def _prepare_value(self, z, a):
+    def prepare_value(self, z, a):
         return partial(np.tanh, z, a)
 
     def _derivative(self, a, d):
@@ -142,10 +141,10 @@ class ReLU(Activation):
     initialization = "he"
     output = "scale"
 
-    def _prepare_value(self, z, a):
+    def prepare_value(self, z, a):
         return partial(np.maximum, z, zeros_like(z), out=a)
 
-    def _prepare_derivative(self, a, d):
+    def prepare_derivative(self, a, d):
         # Cast from bool as it is written; np.sign takes 1.5 (float32: 2.3) times as long.
         return partial(np.greater, a, zero_like(a), out=d)
 
