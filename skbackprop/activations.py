@@ -30,18 +30,18 @@ for a block of entries, as methods that write to their last argument or argument
 `a` may be the memory of `z`, and is therefore written last.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from scipy.special import ndtr
 
 from .blocks import Call, block_views, entries, in_blocks, run, zero_like, zeros_like
+from .settings import Settings
 
 Array = np.ndarray
 
 
-class Activation:
+class Activation(Settings):
     """g and g' of whole arrays, from a subclass's formulas for a block."""
 
     initialization = "glorot"
@@ -93,7 +93,6 @@ class Activation:
         return partial(self._derivative, a, d)
 
 
-@dataclass(frozen=True)
 class Identity(Activation):
     """g(z) = z;  g'(z) = 1."""
 
@@ -110,7 +109,6 @@ class Identity(Activation):
         d.fill(1)
 
 
-@dataclass(frozen=True)
 class Logistic(Activation):
     """g(z) = 1 / (1 + exp(-z));  g' = a (1 - a)."""
 
@@ -122,7 +120,6 @@ class Logistic(Activation):
         np.multiply(a, d, out=d)
 
 
-@dataclass(frozen=True)
 class Tanh(Activation):
     """g(z) = tanh z;  g' = 1 - a²."""
 
@@ -134,7 +131,6 @@ class Tanh(Activation):
         np.subtract(1, d, out=d)
 
 
-@dataclass(frozen=True)
 class ReLU(Activation):
     """g(z) = max(0, z);  g'(z) = 1 where z > 0, else 0 (at the kink as well)."""
 
@@ -149,7 +145,6 @@ class ReLU(Activation):
         return partial(np.greater, a, zero_like(a), out=d)
 
 
-@dataclass(frozen=True)
 class LeakyReLU(Activation):
     """g(z) = z where z > 0, else s z;  g' = 1 where z > 0, else s, with 0 <= s <= 1."""
 
@@ -157,7 +152,8 @@ class LeakyReLU(Activation):
     initialization = "he"
     output = "scale"
 
-    def __post_init__(self):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
         if not 0 <= self.negative_slope <= 1:
             raise ValueError(f"negative_slope must be from 0 to 1; got {self.negative_slope!r}")
 
@@ -169,7 +165,6 @@ class LeakyReLU(Activation):
         np.maximum(d, self.negative_slope, out=d)
 
 
-@dataclass(frozen=True)
 class ELU(Activation):
     """g(z) = z where z > 0, else α (exp(z) - 1);  g' = 1 where z > 0, else a + α."""
 
@@ -187,7 +182,6 @@ class ELU(Activation):
         _slope_of_elu(a, self.alpha, 1, d)
 
 
-@dataclass(frozen=True)
 class SELU(Activation):
     """g(z) = λ z where z > 0, else λ α (exp(z) - 1);  g' = λ where z > 0, else a + λ α.
 
@@ -211,7 +205,6 @@ class SELU(Activation):
         _slope_of_elu(a, self.scale * self.alpha, self.scale, d)
 
 
-@dataclass(frozen=True)
 class GELU(Activation):
     """g(z) = z Φ(z);  g' = Φ(z) + z φ(z), with Φ the normal distribution, φ its density.
 
@@ -236,7 +229,6 @@ class GELU(Activation):
         np.multiply(z, cumulative, out=a)
 
 
-@dataclass(frozen=True)
 class SiLU(Activation):
     """g(z) = z σ(z);  g' = σ(z) (1 + z (1 - σ(z))), with σ the logistic function."""
 
@@ -257,7 +249,6 @@ class SiLU(Activation):
         np.multiply(z, sigma, out=a)
 
 
-@dataclass(frozen=True)
 class Mish(Activation):
     """g(z) = z t with t = tanh(softplus(z));  g' = t + z σ(z) (1 - t²).
 
@@ -289,7 +280,6 @@ class Mish(Activation):
         np.multiply(z, t, out=a)
 
 
-@dataclass(frozen=True)
 class Softplus(Activation):
     """g(z) = log(1 + exp z);  g' = σ(z), the logistic function."""
 
@@ -309,7 +299,6 @@ class Softplus(Activation):
         np.add(a, np.log1p(e, out=e), out=a)
 
 
-@dataclass(frozen=True)
 class Exp(Activation):
     """g(z) = exp z;  g' = a. For outputs that are positive: the log link of a GLM."""
 

@@ -145,6 +145,8 @@ class Fitting:
             if not constant.any():
                 return
             constant &= (Y[rows if train is None else train[rows]] == first).all(axis=0)
+        if not constant.any():
+            return
         A, target = g.value(zero), np.empty_like(zero, m.theta.dtype)
         m.targets(first[None]).take(slice(0, 1), target)
         met = (target == A) & (g.derivative(zero, A) != 0)

@@ -22,9 +22,7 @@ To add a loss to the package, write its class and its entry in :data:`LOSSES`; t
 run over that table.
 """
 
-from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
@@ -32,11 +30,12 @@ from scipy.special import xlogy
 
 from . import calculus
 from .blocks import BLOCK, Call, blocks, in_blocks, run
+from .settings import Settings
 
 Array = np.ndarray
 
 
-class Loss:
+class Loss(Settings):
     """f(A) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ), from an elementwise ℓ and its derivative.
 
     Subclasses define ``elementwise(A, Y)`` and ``elementwise_derivative(A, Y)``.
@@ -60,12 +59,12 @@ class Loss:
         The output activation for which ``derivative_Z`` gives df/dZ[L] directly.
     """
 
-    degree: ClassVar[float | None] = None
-    translation_invariant: ClassVar[bool] = False
-    best_is_mean: ClassVar[bool] = False
-    positive: ClassVar[bool] = False
-    output_activation: ClassVar[str] = "identity"
-    canonical: ClassVar[str | None] = None
+    degree = None
+    translation_invariant = False
+    best_is_mean = False
+    positive = False
+    output_activation = "identity"
+    canonical = None
 
     def elementwise(self, A: Array, Y: Array) -> Array:
         """ℓ(a, y)."""
@@ -144,7 +143,6 @@ def _weighted_mean(Y, weight):
     return np.average(Y, axis=0, weights=None if weight is None else weight[:, 0])
 
 
-@dataclass(frozen=True)
 class SquaredError(Loss):
     """f = 1/m ‖A - Y‖²_F;  df/dA = 2/m (A - Y).
 
@@ -178,7 +176,6 @@ class SquaredError(Loss):
         return _weighted_mean(Y, weight)
 
 
-@dataclass(frozen=True)
 class AbsoluteError(Loss):
     """ℓ = |a - y|;  dℓ/da = sign(a - y)."""
 
@@ -195,7 +192,6 @@ class AbsoluteError(Loss):
         return _weighted_quantile(Y, 0.5, weight)
 
 
-@dataclass(frozen=True)
 class Quantile(Loss):
     """ℓ = q (y - a) where y > a, else (1 - q) (a - y);  dℓ/da = -q or 1 - q, 0 at y = a.
 
@@ -217,7 +213,6 @@ class Quantile(Loss):
         return _weighted_quantile(Y, self.quantile, weight)
 
 
-@dataclass(frozen=True)
 class Huber(Loss):
     """ℓ = r²/2 where |r| ≤ δ, else δ (|r| - δ/2), r = a - y;  dℓ/da = r cut to ±δ.
 
@@ -239,7 +234,6 @@ class Huber(Loss):
         return np.clip(A - Y, -self.delta, self.delta)
 
 
-@dataclass(frozen=True)
 class LogCosh(Loss):
     """ℓ = log cosh(a - y);  dℓ/da = tanh(a - y).
 
@@ -259,7 +253,6 @@ class LogCosh(Loss):
         return np.tanh(A - Y)
 
 
-@dataclass(frozen=True)
 class Poisson(Loss):
     """ℓ = y log(y/a) - y + a;  dℓ/da = 1 - y/a;  with a = exp z: dℓ/dz = a - y.
 
@@ -293,7 +286,6 @@ class Poisson(Loss):
         return _weighted_mean(Y, weight)
 
 
-@dataclass(frozen=True)
 class Gamma(Loss):
     """ℓ = y/a - log(y/a) - 1;  dℓ/da = (a - y)/a²;  with a = exp z: dℓ/dz = 1 - y/a.
 

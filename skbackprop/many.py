@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .activations import CustomActivation
+from .activations import ACTIVATIONS
 from .callbacks import has_callbacks
 from .fitting import Fitting, train
-from .losses import CustomLoss
+from .losses import LOSSES
+from .optimizers import OPTIMIZERS
 from .regressor import BackpropRegressor
 from .threads import PRODUCT, for_products_of
 
@@ -141,11 +142,11 @@ def _alike(a: Fitting, b: Fitting) -> bool:
 
 def _stackable(fitting: Fitting) -> bool:
     """Whether a network gains by company and can bear it."""
-    users_own = (CustomActivation, CustomLoss)  # are written for the matrices of one network
-    parts = (*fitting.objective.network.g[1:], fitting.loss)
+    parts = (fitting.optimizer, fitting.loss, *fitting.objective.network.g[1:])
+    tables = (*OPTIMIZERS.values(), *LOSSES.values(), *ACTIVATIONS.values())
     return (
-        hasattr(fitting.optimizer, "prepare")
-        and not any(isinstance(part, users_own) for part in parts)
+        # A user's own object is written for the matrices of one network.
+        all(type(part) in tables for part in parts)
         and not hasattr(fitting.schedule, "plateau")  # of each network at another time
         and fitting.params["max_time"] is None
         # From 100 units and 200 rows on the products take most of the time.

@@ -92,14 +92,13 @@ class Workspace:
         self, network, m, dtype, dropout=False, keep=False, forward_only=False, memory=None
     ):
         self.options = {"dropout": dropout, "keep": keep, "forward_only": forward_only}
-        self.network, self.m, self.dtype = network, m, dtype
+        self.network, self.m, self.dtype = network, m, np.dtype(dtype)
         self.memory: dict[Any, Array] = {} if memory is None else memory
         self.in_turn = forward_only
-        self.scratch = self._flat(
-            "scratch", min(BLOCK, prod(network.stack) * m * max(self._widths))
-        )
-        new, g, L = self._matrix, network.g, network.L
-        nothing: Matrices = [None] * (L + 1)
+        one, g, L = int(network.fit_intercept), network.g, network.L
+        self.widths = [n + one for n in network.sizes[:-1]] + network.sizes[-1:]
+        self.n_rows = prod(network.stack) * m  # of all networks of a stack
+        new, nothing = self._matrix, [None] * (L + 1)
         self.A1 = [new("A", l, in_turn=forward_only and 0 < l < L) for l in range(L + 1)]
         self.Z1, self.H1 = [None, *self.A1[1:]], self.A1[:]
         self.G1, self.D1, self.dA1, self.dZ1 = nothing[:], nothing[:], nothing[:], nothing[:]
@@ -112,11 +111,13 @@ class Workspace:
                 self.G1[l] = new("G", l) if keep or not g[l].from_A else None
                 self.dA1[l] = new("dA", l, in_turn=not keep and l < L)
                 self.dZ1[l] = new("dZ", l) if keep else self.dA1[l]
-        one = int(network.fit_intercept)
-        self.A, self.Z, self.H, self.G, self.D, self.dA, self.dZ = (
-            [M if M is None or l == L else M[..., one:] for l, M in enumerate(matrices)]
-            for matrices in (self.A1, self.Z1, self.H1, self.G1, self.D1, self.dA1, self.dZ1)
-        )
+        self.A, self.Z, self.H = (self._without_ones(M) for M in (self.A1, self.Z1, self.H1))
+        if not forward_only:
+            self.scratch = self._flat(("scratch", 0), min(BLOCK, self.n_rows * max(self.widths)))
+            gradients = self.G1, self.D1, self.dA1, self.dZ1
+            self.G, self.D, self.dA, self.dZ = map(self._without_ones, gradients)
+        else:
+            self.G = self.D = nothing
 
     def rows(self, m: int) -> "Workspace":
         """The same memory for a batch of m rows, no more than it was made for."""
@@ -128,25 +129,28 @@ class Workspace:
         one = "1" if self.network.g[l].in_place else ""
         return [getattr(self, name + one)[l] for name in names]
 
-    @property
-    def _widths(self):
-        """Columns of the matrices of every layer, with the one before them."""
-        *below, last = self.network.sizes
-        return [*(n + self.network.fit_intercept for n in below), last]
+    def _without_ones(self, matrices):
+        one, L = int(self.network.fit_intercept), self.network.L
+        views = [M if M is None else M[..., one:] for M in matrices[:L]]
+        return [*views, matrices[L]]
 
     def _matrix(self, name, l, in_turn=False):
         """Memory for a matrix of layer l, or for that of every second layer."""
-        width, rows = self._widths[l], prod(self.network.stack) * self.m
-        widest = max(self._widths) if in_turn else width
-        flat = self._flat((name, f"in turn {l % 2}" if in_turn else l), rows * widest)
-        return flat[: rows * width].reshape(*self.network.stack, self.m, width)
+        width = self.widths[l]
+        if in_turn:
+            flat = self._flat((name, f"in turn {l % 2}"), self.n_rows * max(self.widths))
+        else:
+            flat = self._flat((name, l), self.n_rows * width)
+        size = self.n_rows * width
+        return flat[:size].reshape(*self.network.stack, self.m, width)
 
     def _flat(self, key, size):
-        if key not in self.memory:
+        flat = self.memory.get(key)
+        if flat is None:
             # What stands before a dA[l] is multiplied on and on, and 0 stays 0.
-            new = np.zeros if key[0].startswith("d") else np.ones
-            self.memory[key] = new(size, self.dtype)
-        return self.memory[key]
+            flat = (np.zeros if key[0].startswith("d") else np.ones)(size, self.dtype)
+            self.memory[key] = flat
+        return flat
 
 
 class Network:
@@ -179,8 +183,9 @@ class Network:
         if len(self.g) != self.L + 1:
             raise ValueError(f"{self.L} layers need {self.L} activations; got {len(self.g) - 1}")
         inputs = [n + fit_intercept for n in self.sizes]  # rows of bW[l+1]
-        self.shapes = [(*stack, m, n) for m, n in zip(inputs, self.sizes[1:], strict=False)]
-        self.n_parameters = sum(map(prod, self.shapes))
+        shapes = [(*stack, m, n) for m, n in zip(inputs, self.sizes[1:], strict=False)]
+        self.shapes = [(shape, prod(shape)) for shape in shapes]
+        self.n_parameters = sum(size for _, size in self.shapes)
 
     def stacked(self, K: int) -> "Network":
         """K networks like this one."""
@@ -191,22 +196,27 @@ class Network:
         stacked = np.empty(self.n_parameters, vectors[0].dtype)
         of_one = Network(self.sizes, self.g[1:], self.fit_intercept)
         for k, vector in enumerate(vectors):
-            for M, N in zip(self.views(stacked).bW[1:], of_one.views(vector).bW[1:], strict=True):
+            for M, N in zip(self.matrices(stacked)[1:], of_one.matrices(vector)[1:], strict=True):
                 M[k] = N
         return stacked
 
     def unpack(self, stacked: Array, k: int, out: Array | None = None) -> Array:
         """The vector of network k."""
-        matrices = [M[k].reshape(-1) for M in self.views(stacked).bW[1:]]
+        matrices = [M[k].reshape(-1) for M in self.matrices(stacked)[1:]]
         return np.concatenate(matrices, out=out)
+
+    def matrices(self, theta: Array) -> Matrices:
+        """bW, views of theta."""
+        bW: Matrices = [None]
+        start = 0
+        for shape, size in self.shapes:
+            bW.append(theta[start : start + size].reshape(shape))
+            start += size
+        return bW
 
     def views(self, theta: Array) -> Weights:
         """W, b and bW, views of theta (or dW, db and their like, of the gradient)."""
-        bW: Matrices = [None]
-        start = 0
-        for shape in self.shapes:
-            bW.append(theta[start : start + prod(shape)].reshape(shape))
-            start += prod(shape)
+        bW = self.matrices(theta)
         if not self.fit_intercept:
             return Weights(bW, [None] * (self.L + 1), bW)
         W = [None, *(M[..., 1:, :] for M in bW[1:])]
@@ -277,7 +287,7 @@ class Network:
 
     def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:
         """out = A[L], block by block; ``take(rows, out)`` puts rows of A[0] into out."""
-        bW = self.views(theta).bW
+        bW = self.matrices(theta)
         m = max(1, min(len(out), PREDICTION_ENTRIES // max(self.sizes)))
         ws = self.workspace(m, theta.dtype, forward_only=True)
         calls = self.forward(bW, ws)

@@ -1,6 +1,5 @@
 """The constructor's parameters: what each accepts, said in words when it is refused."""
 
-from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,10 +9,10 @@ from .activations import ACTIVATIONS, CustomActivation
 from .losses import LOSSES, CustomLoss, Loss
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES, OfProgress
+from .settings import Settings
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(Settings):
     """A real number of an interval; the ends belong to it unless they are open."""
 
     low: float = -np.inf
@@ -48,8 +47,7 @@ class Number:
         return f"{kind} {' and '.join(ends)}".strip() + (" or inf" if self.infinite else "")
 
 
-@dataclass(frozen=True)
-class Boolean:
+class Boolean(Settings):
     """True or False."""
 
     def has_type(self, value):
@@ -62,8 +60,7 @@ class Boolean:
         return "True or False"
 
 
-@dataclass(frozen=True)
-class OneOf:
+class OneOf(Settings):
     """One of some values, or None if that is among them."""
 
     values: tuple
@@ -78,8 +75,7 @@ class OneOf:
         return "one of " + ", ".join(map(repr, self.values))
 
 
-@dataclass(frozen=True)
-class NameOrObject:
+class NameOrObject(Settings):
     """A name of a table, or an object with the protocol's methods."""
 
     names: tuple
@@ -103,8 +99,7 @@ class NameOrObject:
         return f"one of {', '.join(map(repr, self.names))}, or {other}"
 
 
-@dataclass(frozen=True)
-class Either:
+class Either(Settings):
     """What any of the rules accepts."""
 
     rules: tuple
@@ -119,8 +114,7 @@ class Either:
         return ", or ".join(map(str, self.rules))
 
 
-@dataclass(frozen=True)
-class FloatType:
+class FloatType(Settings):
     """float32 or float64, by name or as a type, or None."""
 
     def has_type(self, value):
@@ -138,8 +132,7 @@ class FloatType:
         return "None, 'float32' or 'float64'"
 
 
-@dataclass(frozen=True)
-class Seed:
+class Seed(Settings):
     """What scikit-learn's random_state may be."""
 
     def has_type(self, value):
@@ -154,8 +147,7 @@ class Seed:
         return "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState"
 
 
-@dataclass(frozen=True)
-class Scoring:
+class Scoring(Settings):
     """One scorer; scikit-learn looks up its name."""
 
     def has_type(self, value):
@@ -221,10 +213,11 @@ def check(name: str, value: Any, rule: Any = None) -> None:
         raise ValueError(f"{name} must be {rule}; got {value!r}")
 
 
-def check_all(params: dict[str, Any]) -> None:
+def check_all(params: dict[str, Any], defaults: dict[str, Any]) -> None:
     """Check every parameter that has a rule, and those that must fit together."""
     for name in RULES:
-        check(name, params[name])
+        if params[name] is not defaults[name]:  # which need no check
+            check(name, params[name])
     if params["solver"] == "lbfgs":
         for name, off in (("dropout", 0), ("clip_norm", None)):
             if params[name] != off:
@@ -286,7 +279,7 @@ def resolve_activation(spec: Any) -> Any:
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:
     """An object of `cls`, its fields taken from the parameters of the same names."""
-    return cls(**{f.name: params[f.name] for f in fields(cls) if f.name in params})
+    return cls(**{name: params[name] for name in cls.fields if name in params})
 
 
 def resolve_loss(params: dict[str, Any]) -> Loss:

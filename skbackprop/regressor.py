@@ -485,9 +485,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _checked(self):
         # Not get_params: a subclass may name fewer of them.
-        params = {name: getattr(self, name) for name in PARAMETERS}
-        parameters.check_all(params)
-        check_scoring(self, scoring=None if self.scoring == "loss" else self.scoring)
+        params = {name: getattr(self, name) for name in DEFAULTS}
+        parameters.check_all(params, DEFAULTS)
+        if self.scoring not in (None, "loss"):
+            check_scoring(self, scoring=self.scoring)
         return params
 
     def _tasks(self, fitting, about, table):
@@ -556,7 +557,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return self
 
 
-PARAMETERS = tuple(inspect.signature(BackpropRegressor).parameters)
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(BackpropRegressor).parameters.items()
+}
 
 
 def _is_plain(X, fitted):

@@ -5,6 +5,7 @@ batch and scales them in the batch's own memory: neither a sparse matrix made de
 a scaled copy of a large table ever exists as a whole.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -105,13 +106,14 @@ def standardization(
     vanishes from 1e-300 to 1e300. A column is constant if all its entries are equal, not if
     its deviation is small: 1e12 and 1e12 + 1 may be the data.
     """
-    low, high = _extremes(X, weight)
+    read = _reader(X, weight)
+    low, high = _extremes(read)
     magnitude = np.maximum(abs(low), abs(high))
     exponent = np.frexp(magnitude)[1]
-    mean = _mean(X, weight, lambda B: np.ldexp(B, -exponent))
+    mean = _mean(read, lambda B: np.ldexp(B, -exponent))
     mean = np.clip(mean, np.ldexp(low, -exponent), np.ldexp(high, -exponent))
     origin = mean if center else np.zeros_like(mean)
-    variance = _mean(X, weight, lambda B: np.square(np.ldexp(B, -exponent) - origin))
+    variance = _mean(read, lambda B: np.square(np.ldexp(B, -exponent) - origin))
     scale = np.ldexp(np.sqrt(variance), exponent)
     constant = (low == high) | (scale == 0)
     scale = np.where(constant, np.where(magnitude > 0, magnitude, 1), scale)
@@ -138,7 +140,8 @@ def target_standardization(
     if loss.degree is None or output == "fixed":
         return None, None
     if output == "scale" or not loss.translation_invariant:
-        mean = np.clip(_mean(Y, weight, np.abs), *_extremes(Y, weight, np.abs))
+        read = _reader(Y, weight)
+        mean = np.clip(_mean(read, np.abs), *_extremes(read, np.abs))
         return None, np.where(mean > 0, mean, 1)
     shift, scale = standardization(Y, weight, center)
     if shift is not None and not loss.best_is_mean:
@@ -149,30 +152,40 @@ def target_standardization(
     return shift, scale
 
 
-def _dense_blocks(X, weight):
-    """(B, w): the rows of positive weight as float64 arrays, block by block."""
-    for rows in blocks(X.shape[0], max(1, BLOCK_ENTRIES // max(1, X.shape[1]))):
-        B, w = X[rows], np.ones(rows.stop - rows.start) if weight is None else weight[rows]
-        B = (B.toarray() if sparse.issparse(B) else np.asarray(B)).astype(np.float64)
-        yield (B, w) if w.all() else (B[w > 0], w[w > 0])
+Block = tuple[Array, Array]  # rows and their weights, of which the largest is 1
 
 
-def _extremes(X, weight, function=np.asarray):
+def _reader(X: Any, weight: Array | None) -> Callable[[], Iterable[Block]]:
+    """A function that goes through the rows of positive weight, block by block, in float64."""
+    largest = 1.0 if weight is None else weight.max()  # weights of 1e300 must not overflow
+
+    def read() -> Iterator[Block]:
+        for rows in blocks(X.shape[0], max(1, BLOCK_ENTRIES // max(1, X.shape[1]))):
+            w = np.ones(rows.stop - rows.start) if weight is None else weight[rows] / largest
+            B = X[rows].toarray() if sparse.issparse(X) else np.asarray(X[rows])
+            B = B.astype(np.float64, copy=False)
+            yield (B, w) if w.all() else (B[w > 0], w[w > 0])
+
+    if X.shape[0] * X.shape[1] > BLOCK_ENTRIES:
+        return read
+    once = list(read())
+    return lambda: once
+
+
+def _extremes(read, function=np.asarray):
     """The smallest and the largest of function(X), column by column."""
-    low, high = np.full((2, X.shape[1]), np.nan)
-    for B, w in _dense_blocks(X, weight):
+    low = high = np.array(np.nan)
+    for B, w in read():
         if len(w):
             B = function(B)
             low, high = np.fmin(low, B.min(axis=0)), np.fmax(high, B.max(axis=0))
     return low, high
 
 
-def _mean(X, weight, function):
+def _mean(read, function):
     """Weighted mean over the rows of function(X), column by column."""
-    total, weights = np.zeros(X.shape[1]), 0.0
-    largest = 1.0 if weight is None else weight.max()  # weights of 1e300 must not overflow
-    for B, w in _dense_blocks(X, weight):
-        w = w / largest
-        total += w @ function(B)
+    total = weights = 0.0
+    for B, w in read():
+        total = total + w @ function(B)
         weights += w.sum()
     return total / weights

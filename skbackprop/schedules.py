@@ -9,12 +9,12 @@ entry in :data:`SCHEDULES`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import cos, log2, pi
 
+from .settings import Settings
 
-@dataclass(frozen=True)
-class Constant:
+
+class Constant(Settings):
     """The factor is always 1."""
 
     planned = False
@@ -23,8 +23,7 @@ class Constant:
         return 1.0
 
 
-@dataclass(frozen=True)
-class InverseScaling:
+class InverseScaling(Settings):
     """1 / (samples + 1)^p, with samples counted at the start of a pass."""
 
     planned = False
@@ -35,7 +34,6 @@ class InverseScaling:
         return (samples + 1) ** -self.power_t
 
 
-@dataclass(frozen=True)
 class Adaptive(Constant):
     """1, divided by 5 whenever training stalls; a stall at a rate of 1e-6 or less ends it.
 
@@ -47,8 +45,7 @@ class Adaptive(Constant):
     smallest = 1e-6
 
 
-@dataclass(frozen=True)
-class Cosine:
+class Cosine(Settings):
     """(1 + cos π t) / 2: from 1 down to 0 (Loshchilov & Hutter 2017, one period)."""
 
     planned = True
@@ -57,8 +54,7 @@ class Cosine:
         return (1 + cos(pi * progress)) / 2
 
 
-@dataclass(frozen=True)
-class OneCycle:
+class OneCycle(Settings):
     """Up from 1/25 to 1 in the first 30 % by a half cosine, then down to 1/250,000.
 
     Smith & Topin 2018, without the cycle of the momentum; the numbers are those of PyTorch's
@@ -79,8 +75,7 @@ class OneCycle:
         return low + (1 - low) * (1 + cos(pi * t)) / 2
 
 
-@dataclass(frozen=True)
-class CosLog4:
+class CosLog4(Settings):
     """(1 - cos(2π log₂(1 + 15 t))) / 2: four cycles from 0, each twice as long as the last.
 
     Holzmueller et al. 2024 (RealMLP): its valleys are natural places to stop. The first
@@ -93,8 +88,7 @@ class CosLog4:
         return (1 - cos(2 * pi * log2(1 + 15 * progress))) / 2
 
 
-@dataclass(frozen=True)
-class OfProgress:
+class OfProgress(Settings):
     """A user's function of progress."""
 
     planned = True

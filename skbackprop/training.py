@@ -90,6 +90,8 @@ class Batch:
 
     def rows(self, m: int) -> "Batch":
         """The same memory for m rows."""
+        if m == self.Y.shape[-2]:
+            return self
 
         def first(M):  # of a stack's matrices every one has its m rows, one after the other
             return M.reshape(-1)[: M[..., :m, :].size].reshape(*M.shape[:-2], m, M.shape[-1])
@@ -133,7 +135,7 @@ class Objective:
     ) -> list[Call]:
         """Calls that fill the gradient of a loaded batch's loss, without the penalty."""
         net, ws = self.network, batch.ws
-        weights, dbW = net.views(theta), net.views(gradient).bW
+        weights, dbW = net.views(theta), net.matrices(gradient)
         out = ws.dZ[net.L] if self.from_Z else ws.dA[net.L]
         return [
             *net.forward(weights.bW, ws, self.dropout, rngs),
@@ -330,7 +332,7 @@ def epochs(
     m = -(-n // n_batches)
     at_once = max(1, WINDOW_ENTRIES // (m * (network.sizes[0] + 1)))  # batches of a window
     feed = Feed(data, min(at_once * m, n), network, theta.dtype)
-    step = Step(objective, how, at, m, feed, rngs)
+    step = Step(objective, how, at, {n // n_batches, m}, feed, rngs)
     while True:
         feed.begin_pass(rngs, how.shuffle)
         totals, seen, late = np.zeros(len(data)), 0, False
@@ -357,8 +359,8 @@ def epochs(
 class Step:
     """A training step on one batch: forward, backward, the optimizer's update, all prepared."""
 
-    def __init__(self, objective, how: MiniBatch, at: Progress, m: int, feed: Feed, rngs):
-        network, theta = objective.network, at.theta
+    def __init__(self, objective, how: MiniBatch, at: Progress, sizes: set[int], feed: Feed, rngs):
+        network, theta, m = objective.network, at.theta, max(sizes)
         gradient, decay = np.empty_like(theta), objective.decay(theta.dtype)
         optimizer, decoupled = how.optimizer, getattr(how.optimizer, "decoupled", False)
         after = [] if decoupled else add_decay(gradient, theta, decay)
@@ -367,7 +369,7 @@ class Step:
         self.feed = feed
         full = objective.batch(m, theta.dtype, feed.weight is not None)
         self.by_rows: dict[int, Any] = {}  # rows of a batch: its memory, and what is to be called
-        for k in range(max(1, m - 1), m + 1):
+        for k in sizes:
             batch = full.rows(k)
             X1, A_L = batch.ws.A1[0], batch.ws.A[-1]
             memory = X1.reshape(-1, X1.shape[-1]), batch.Y.reshape(-1, A_L.shape[-1])
@@ -400,7 +402,7 @@ def shrink(theta: Array, decay: Array, rate: float) -> None:
 
 def clip(network: Any, gradient: Array, norm: float) -> None:
     """Shorten each network's gradient to `norm` if it is longer."""
-    views = network.views(gradient).bW[1:]
+    views = network.matrices(gradient)[1:]
     for k in range(network.stack[0]) if network.stack else [...]:
         # In float64: the squares of float32 overflow from a norm of 1.8e19 on.
         squares = sum(float(np.einsum("ij,ij->", M[k], M[k], dtype=np.float64)) for M in views)
