@@ -116,6 +116,7 @@ class Workspace:
             self.scratch = self._flat(("scratch", 0), min(BLOCK, self.n_rows * max(self.widths)))
             gradients = self.G1, self.D1, self.dA1, self.dZ1
             self.G, self.D, self.dA, self.dZ = map(self._without_ones, gradients)
+            self.R = new("R", 0) if not keep and self._pays_without_dZ_1() else None
         else:
             self.G = self.D = nothing
 
@@ -128,6 +129,12 @@ class Workspace:
         # Whole pieces of memory, but to a function of the user's the matrices as they are.
         one = "1" if self.network.g[l].in_place else ""
         return [getattr(self, name + one)[l] for name in names]
+
+    def _pays_without_dZ_1(self):
+        """Whether ``Network._without_dZ_1`` saves more on Z[1] than it costs on A[0]."""
+        if self.network.L != 2 or self.network.sizes[2] != 1:
+            return False
+        return 2 * self.widths[0] <= self.widths[1] and self.m * self.widths[1] >= 8192
 
     def _without_ones(self, matrices):
         one, L = int(self.network.fit_intercept), self.network.L
@@ -270,6 +277,8 @@ class Network:
         H1, D1, dA1, dZ, g = ws.H1, ws.D1, ws.dA1, ws.dZ, self.g
         calls: list[Call] = []
         for l in range(self.L, 0, -1):
+            if l == 1 and ws.R is not None:
+                return calls + self._without_dZ_1(W, dbW, ws)
             if l < self.L:
                 # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ
                 if self.sizes[l + 1] == 1:  # an outer product wants its result in one piece
@@ -283,6 +292,30 @@ class Network:
                 calls += _through_activation(g[l], *ws.entries(l, "dA", "A", "G", "dZ"), ws.scratch)
             # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
+        return calls
+
+    def _without_dZ_1(self, W, dbW, ws) -> list[Call]:
+        """df/dW[1] of a network with one hidden layer and one output, not by way of df/dZ[1].
+
+        With the columns u = df/dZ[2] and w = W[2], and G = g[1]'(Z[1]),
+
+            df/dZ[1] = (u wᵀ) ⊙ G = diag(u) G diag(w)
+            df/dW[1] = A[0]ᵀ df/dZ[1] = (diag(u) A[0])ᵀ G diag(w),
+
+        and so for [1 A[0]]: of the four passes over m × n[1] entries between the products one
+        is left, for the default network a sixth of the step (8-100-1, 200 rows: 58 and 49 µs).
+        """
+        g, u, w, R, G1 = self.g[1], ws.dZ[2], W[2], ws.R, ws.dA1[1]
+        calls = [partial(np.multiply, ws.H1[0], u, R)]  # diag(u) [1 A[0]]
+        if g.from_A:
+            calls += [g.prepare_derivative(a, d) for a, d in block_views(ws.A1[1], G1)]
+        else:
+            G1 = ws.G1[1]
+        if ws.D1[1] is not None:  # through H[1] = A[1] ⊙ D[1]
+            calls.append(elementwise.prepare(G1, ws.D1[1], out=G1))
+        G = G1[..., int(self.fit_intercept) :]
+        calls.append(left_multiplication.prepare(G, R, out=dbW[1]))
+        calls.append(partial(np.multiply, dbW[1], w.swapaxes(-1, -2), dbW[1]))
         return calls
 
     def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:

@@ -3,7 +3,8 @@
 A schedule is called as ``schedule(progress, samples)``, with progress (t in the formulas)
 the share of max_iter passes that is done, 0 at the first step and below 1 at the last,
 and samples the number of rows seen so far. One with ``planned = True`` is made to end at
-max_iter, so that getting there is no failure to converge. A function of progress alone
+max_iter, so that getting there is no failure to converge; another is asked once a pass, at
+its start. A function of progress alone
 serves wherever a name does. To add a schedule to the package, write its class and its
 entry in :data:`SCHEDULES`.
 """

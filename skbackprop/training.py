@@ -154,6 +154,8 @@ class Objective:
 
     def penalty_values(self, theta: Array) -> Array:
         """penalty/2 ‖W‖² of every network."""
+        if not np.any(self.penalty):
+            return np.zeros(1)
         W = self.network.views(theta).W[1:]
         squares = sum(np.einsum("...ij,...ij->...", M, M, dtype=np.float64) for M in W)
         return np.atleast_1d(np.asarray(self.penalty) / 2 * squares)
@@ -336,14 +338,17 @@ def epochs(
     while True:
         feed.begin_pass(rngs, how.shuffle)
         totals, seen, late = np.zeros(len(data)), 0, False
-        rate = at.slowdown * how.learning_rate
+        rate, schedule = at.slowdown * how.learning_rate, how.schedule
+        factor = None if schedule.planned else schedule(0.0, at.samples)  # of the whole pass
         for window in blocks(n_batches, at_once):
             start = edges[window.start]
             feed.load(start, edges[window.stop])
             for i in range(window.start, window.stop):
-                progress = min(1.0, (at.epochs + i / n_batches) / how.max_iter)
+                if schedule.planned:
+                    progress = min(1.0, (at.epochs + i / n_batches) / how.max_iter)
+                    factor = schedule(progress, at.samples)
                 stop = edges[i + 1] - start
-                step(edges[i] - start, stop, rate * how.schedule(progress, at.samples))
+                step(edges[i] - start, stop, rate * factor)
                 late = perf_counter() > deadline
                 if late:
                     break
