@@ -6,8 +6,18 @@ better than the times do.
 """
 
 import argparse
+from itertools import pairwise
 
+import numpy as np
 from threadpoolctl import threadpool_limits  # scikit-learn brings it along
+
+NETWORKS = [  # units of every layer, rows of a batch
+    ((13, 50, 1), 32),
+    ((8, 100, 1), 200),
+    ((20, 100, 100, 1), 200),
+    ((50, 256, 256, 256, 1), 256),
+    ((100, 512, 512, 1), 1024),
+]
 
 
 def command_line(description, n_rounds=5):
@@ -39,7 +49,7 @@ def report(title, times, unit="µs", factor=1e6):
     for name, seconds in times.items():
         _, comma, dtype = name.partition(", ")
         ratio = seconds / times["BackpropRegressor" + comma + dtype]
-        print(f"   {name:28s} {seconds * factor:9.1f} {unit}   {ratio:6.2f} times")
+        print(f"   {name:34s} {seconds * factor:9.1f} {unit}   {ratio:6.2f} times")
     print(flush=True)
 
 
@@ -52,3 +62,16 @@ def torch_or_none(threads=1):
         return None
     torch.set_num_threads(threads)
     return torch
+
+
+def multiplications(sizes, rows):
+    """Those of a forward pass."""
+    return rows * sum(m * n for m, n in pairwise(sizes))
+
+
+def table(rows, columns, dtype="float64", seed=0):
+    """X and a y that depends on it smoothly, with noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, columns)).astype(dtype)
+    y = X[:, 0] * X[:, 1] + X[:, 2] + 0.1 * rng.standard_normal(rows).astype(dtype)
+    return X, y

@@ -3,11 +3,16 @@
 import gc
 import tracemalloc
 
+from skbackprop.blocks import BLOCK
+
 # What a step of training may take, whatever the size of batch and network: the temporaries
-# of a formula over one block, 8,192 entries of float64 (64 kB) each, of which the longest
-# formulas (Huber's value, GELU's derivative) hold five at a time, one or two of NumPy's own
-# ufunc buffers, also of 8,192 entries, and a few kB of views. That is seven times 64 kB.
-CONSTANT = 512 * 1024
+# of a formula over one block of at most BLOCK entries of float64, of which the longest
+# formulas (SiLU's derivative, log cosh's value) hold five or six at a time and a mask of an
+# eighth, NumPy's own ufunc buffers, each of 8,192 entries or a quarter of a block, where types
+# are mixed, and a few kB of views. That is less than eight blocks. An array that shows that a
+# call does not grow with it has at least GROWN bytes, so that a copy of it cannot be missed.
+CONSTANT = 8 * BLOCK * 8
+GROWN = 8 * CONSTANT
 
 
 def peak_memory(function):

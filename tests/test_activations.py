@@ -4,13 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
-from allocation import CONSTANT, peak_memory
+from allocation import CONSTANT, GROWN, peak_memory
 from gradcheck import elementwise_differences
 from scipy import integrate, stats
 
 from skbackprop import activations
 from skbackprop.activations import ACTIVATIONS, ELU, SELU, CustomActivation, LeakyReLU, ReLU
-from skbackprop.blocks import BLOCK
+from skbackprop.blocks import BLOCK, run
 from skbackprop.network import INITIALIZATIONS
 
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
@@ -106,6 +106,91 @@ def test_extremes_are_finite_and_without_warnings(name, dtype, size):
 
 
 @every_activation
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_largest_numbers_of_a_type_pass_forward_and_back_without_warnings(name, dtype):
+    """Half of the largest, which SELU's λ of 1.05 does not make infinite; in short blocks too."""
+    g, large = ACTIVATIONS[name](), np.finfo(dtype).max / 2
+    z = np.array([-large, -1e4, -100, 0, -1 if name == "exp" else 100, 1, large], dtype)
+    if name == "exp":
+        z = np.minimum(z, 80)
+    for Z in (z, np.tile(z, BLOCK // len(z) + 2)):
+        with np.errstate(all="raise", under="ignore"):  # exp(-1000) is 0, and 0 is right
+            A, G = np.empty_like(Z), np.empty_like(Z)
+            run(g.forward(Z, A, G))
+            D = g.derivative(Z, A)
+        assert np.isfinite(A).all()
+        assert np.isfinite(D).all()
+        assert g.from_A or (G == D).all()
+        assert ((D > -0.2) & (D < 2) | (name == "exp")).all()  # no slope of the table is steeper
+
+
+@every_activation
+def test_nan_stays_nan(name):
+    """By which training sees that it has diverged."""
+    a = ACTIVATIONS[name]().value(np.array([1.0, np.nan, -1.0]))
+    assert np.isnan(a).tolist() == [False, True, False]
+
+
+# ----- the calls that the network prepares ----------------------------------------------
+
+
+@every_activation
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(7, 3), (BLOCK + 100,), (3, 1200, 11)])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_forward_is_the_value_and_the_derivative(name, dtype, shape, in_place):
+    """With A in the memory of Z, as in training, and apart; of what Z holds at each call."""
+    g, rng = ACTIVATIONS[name](), np.random.default_rng(0)
+    assert g.in_place
+    Z, G = np.empty(shape, dtype), np.full(shape, np.nan, dtype)
+    A = Z if in_place else np.full(shape, np.nan, dtype)
+    with_G, without = g.forward(Z, A, G), g.forward(Z, A)
+    for calls in (with_G, without, with_G):
+        Z[...] = z = (3 * rng.standard_normal(shape)).astype(dtype)
+        G.fill(np.nan)
+        run(calls)
+        # The same formulas on the same blocks: exactly.
+        np.testing.assert_array_equal(A, g.value(z))
+        if g.from_A or calls is without:
+            assert np.isnan(G).all()
+        else:
+            np.testing.assert_array_equal(G, g.derivative(z, A))
+        if not in_place:
+            np.testing.assert_array_equal(Z, z)
+
+
+@every_activation
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_prepared_value_and_derivative_are_those_of_a_block(name, dtype):
+    g, rng = ACTIVATIONS[name](), np.random.default_rng(0)
+    z, a, d = np.empty((3, 1000), dtype)
+    calls = [g.prepare_value(z, a)] + ([g.prepare_derivative(a, d)] if g.from_A else [])
+    for _ in range(2):
+        z[...] = 3 * rng.standard_normal(1000)
+        run(calls)
+        np.testing.assert_array_equal(a, g.value(z))
+        assert not g.from_A or (d == g.derivative(z, a)).all()
+
+
+@every_activation
+def test_a_derivative_from_A_does_not_need_Z(name):
+    """Z has given its memory to A by then."""
+    g, Z = ACTIVATIONS[name](), np.linspace(-5, 5, 101)
+    A = g.value(Z)
+    if g.from_A:
+        np.testing.assert_array_equal(g.derivative(A, A), g.derivative(Z, A))
+    else:  # and one from Z does not need A
+        np.testing.assert_array_equal(g.derivative(Z, np.full_like(A, np.nan)), g.derivative(Z, A))
+
+
+def test_only_the_identity_says_that_it_is():
+    assert [n for n, g in ACTIVATIONS.items() if g().is_identity] == ["identity"]
+    assert not CustomActivation(ACTIVATIONS["identity"]()).is_identity
+    Z = np.ones((2, 2))
+    assert ACTIVATIONS["identity"]().forward(Z, Z) == []  # nothing to do
+
+
+@every_activation
 @pytest.mark.parametrize("n", [100, BLOCK + 100])
 def test_float32_stays_float32(name, n):
     g, z = ACTIVATIONS[name](), np.linspace(-4, 4, n, dtype=np.float32)
@@ -151,7 +236,7 @@ def test_value_may_overwrite_its_input(name, shape):
 @pytest.mark.parametrize("rows", [5, 2000])
 def test_views_with_gaps_give_the_same(name, rows):
     g, wide = ACTIVATIONS[name](), np.random.default_rng(0).standard_normal((rows, 20))
-    for Z in (wide[:, ::2], wide[::2], wide.T):
+    for Z in (wide[:, ::2], wide[::2], wide.T, wide[::-1], wide[:, 3]):
         compact = np.ascontiguousarray(Z)
         A = g.value(Z)
         # Vectorised loops round differently for strided memory: a few units in the last place.
@@ -177,15 +262,18 @@ def test_arrays_longer_than_a_block_give_the_same_as_short_ones(name):
 @every_activation
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_memory_does_not_grow_with_the_array(name, dtype):
-    g, Z = ACTIVATIONS[name](), np.full((4096, 256), 0.5, dtype)
+    rows = GROWN // (256 * np.dtype(dtype).itemsize)
+    g, Z = ACTIVATIONS[name](), np.full((rows, 256), 0.5, dtype)
     A, out = np.empty_like(Z), np.empty_like(Z)
-    assert Z.nbytes >= 8 * CONSTANT
+    assert Z.nbytes >= GROWN
 
     def both():
         g.value(Z, out=A)
         g.derivative(Z, A, out=out)
 
     assert peak_memory(both) < CONSTANT
+    calls = g.forward(Z, A, out)
+    assert peak_memory(lambda: run(calls)) < CONSTANT
 
 
 @every_activation
@@ -214,6 +302,35 @@ def test_slope_and_alpha_are_used():
     np.testing.assert_array_equal(leaky.derivative(z, leaky.value(z)), [0.25, 1])
     np.testing.assert_allclose(elu.value(z), [2 * (np.exp(-2) - 1), 3], rtol=1e-15)
     np.testing.assert_allclose(elu.derivative(z, elu.value(z)), [2 * np.exp(-2), 1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("slope", [-0.01, 1.01, 5, np.inf, np.nan])
+def test_a_slope_that_its_formula_cannot_bear_is_refused(slope):
+    """max(z, s z) is z on the left for s > 1, and g' cannot be taken from A for s < 0."""
+    with pytest.raises(ValueError, match=r"negative_slope must be from 0 to 1; got"):
+        LeakyReLU(negative_slope=slope)
+
+
+@pytest.mark.parametrize("slope", [0, 0.3, 1])
+def test_slopes_from_0_to_1(slope):
+    g, z = LeakyReLU(negative_slope=slope), np.array([-2.0, 0, 3])
+    np.testing.assert_array_equal(g.value(z), [-2 * slope, 0, 3])
+    np.testing.assert_array_equal(g.derivative(z, g.value(z)), [slope, slope, 1])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 3.0])
+def test_elu_of_other_alphas(alpha):
+    g, z = ELU(alpha=alpha), np.linspace(-4, 4, 101)[::2]  # 0 among them
+    np.testing.assert_allclose(
+        g.value(z), np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))), rtol=1e-15
+    )
+    # a + α, where α exp(z) is meant, has an error of the rounding of α.
+    np.testing.assert_allclose(
+        g.derivative(z, g.value(z)),
+        np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0))),
+        rtol=1e-15,
+        atol=1e-15,
+    )
 
 
 def test_derivative_of_relu_at_its_kink_is_0():
@@ -276,6 +393,21 @@ def test_users_derivative_goes_into_out(user, power):
     assert g.derivative(Z, g.value(Z), out=out) is out
     np.testing.assert_array_equal(out, power * Z ** (power - 1))
     np.testing.assert_array_equal(g.derivative(Z, g.value(Z)), out)
+
+
+@pytest.mark.parametrize(("user", "power"), [(Square(), 2), (Cube(), 3)])
+def test_calls_of_a_users_object(user, power):
+    """With Z and A apart, and g' from what the two then hold."""
+    g, (Z, A, G) = CustomActivation(user), np.ones((3, 2, 3))
+    assert (g.in_place, g.from_A) == (False, False)
+    with_G, without = g.forward(Z, A, G), g.forward(Z, A)
+    for calls in (with_G, without, with_G):
+        Z += 2.0
+        G.fill(np.nan)
+        run(calls)
+        np.testing.assert_array_equal(A, Z**power)
+        expected = np.nan if calls is without else power * Z ** (power - 1)
+        np.testing.assert_array_equal(G, np.broadcast_to(expected, G.shape))
 
 
 def test_users_object_has_the_defaults_unless_it_says_otherwise():

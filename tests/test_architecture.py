@@ -13,17 +13,19 @@ PACKAGE = pathlib.Path(skbackprop.__file__).parent
 
 # What a module may import from the package. Rows build on rows above them.
 KNOWS = {
+    "settings": set(),
     "blocks": set(),
-    "calculus": set(),
-    "activations": {"blocks"},
-    "losses": {"blocks", "calculus"},
-    "optimizers": {"blocks"},
-    "schedules": set(),
+    "calculus": {"blocks"},
+    "activations": {"blocks", "settings"},
+    "losses": {"blocks", "calculus", "settings"},
+    "optimizers": {"settings"},
+    "schedules": {"settings"},
     "scaling": {"blocks"},
-    "network": {"calculus"},
+    "network": {"blocks", "calculus"},
     "training": {"blocks"},
+    "threads": set(),
     "monitoring": set(),
-    "parameters": {"activations", "losses", "optimizers", "schedules"},
+    "parameters": {"activations", "losses", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "parameters"},
     "model": {"activations", "network", "parameters", "scaling"},
     "fitting": {
@@ -33,14 +35,25 @@ KNOWS = {
         "monitoring",
         "parameters",
         "scaling",
+        "threads",
         "training",
     },
     "callbacks": set(),
     "export": {"model"},
     "regressor": {"callbacks", "export", "fitting", "model", "parameters"},
-    "__init__": {"regressor"},
+    "many": {
+        "activations",
+        "callbacks",
+        "fitting",
+        "losses",
+        "optimizers",
+        "regressor",
+        "threads",
+    },
+    "__init__": {"many", "regressor"},
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export"}
+NUMPY_ALONE = ("calculus", "blocks", "network")
 
 
 def imports(module):
@@ -67,8 +80,10 @@ def test_imports_go_one_way(module):
     assert "skbackprop" not in others  # the package is imported by relative names alone
     if module not in MAY_IMPORT_SKLEARN:
         assert "sklearn" not in others
-    if module in ("calculus", "blocks", "network"):
-        assert "scipy" not in others
+    if module != "threads":
+        assert "threadpoolctl" not in others
+    if module in NUMPY_ALONE:
+        assert others - sys.stdlib_module_names == {"numpy"}
 
 
 def test_the_order_has_no_circle():
@@ -76,9 +91,10 @@ def test_the_order_has_no_circle():
     assert all(order.index(b) < order.index(a) for a in order for b in KNOWS[a])
 
 
-def test_calculus_needs_numpy_alone():
+@pytest.mark.parametrize("module", NUMPY_ALONE)
+def test_calculus_blocks_and_network_need_numpy_alone(module):
+    others = ("sklearn", "scipy", "joblib", "threadpoolctl")
     code = (
-        "import sys, skbackprop.calculus; "
-        "sys.exit(any(name in sys.modules for name in ('sklearn', 'scipy', 'joblib')))"
+        f"import sys, skbackprop.{module}; sys.exit(any(name in sys.modules for name in {others}))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0

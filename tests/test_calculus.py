@@ -14,6 +14,7 @@ from skbackprop.calculus import (
     addition,
     elementwise,
     left_multiplication,
+    product,
     right_multiplication,
     squared_frobenius_norm,
 )
@@ -73,6 +74,7 @@ def test_functions_are_the_articles_formulas(rng):
     np.testing.assert_array_equal(elementwise(X, 3 * X), X * (3 * X))
     np.testing.assert_array_equal(addition(X, 5.0), X)
     np.testing.assert_array_equal(squared_frobenius_norm(X), 2 * X)
+    np.testing.assert_array_equal(squared_frobenius_norm(X, 1 / 4), X / 2)  # powers of 2: exact
 
 
 def cases_of_out(rng):
@@ -85,6 +87,7 @@ def cases_of_out(rng):
         "elementwise": (elementwise, (X, X + 1), (M, N)),
         "addition": (addition, (X, 2.0), (M, N)),
         "norm": (squared_frobenius_norm, (X,), (M, N)),
+        "norm with a factor": (squared_frobenius_norm, (X, 0.25), (M, N)),
     }
 
 
@@ -101,6 +104,37 @@ def test_out_is_filled_and_returned_and_inputs_stay(name, dtype, rng):
     assert pure.dtype == dtype
     for a, b in zip(args, before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", list(cases_of_out(np.random.default_rng(0))))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_prepared_rule_is_the_rule_of_what_the_arrays_then_hold(name, dtype, rng):
+    rule, args, shape = cases_of_out(rng)[name]
+    args = [a.astype(dtype) if isinstance(a, np.ndarray) else a for a in args]
+    out = np.full(shape, np.nan, dtype)
+    call = rule.prepare(*args, out=out)
+    assert np.isnan(out).all()  # nothing is computed before the call
+    for _ in range(3):
+        for a in args:
+            if isinstance(a, np.ndarray):
+                a[...] = rng.standard_normal(a.shape)
+        expected = rule(*args)
+        call()
+        # The same call to NumPy but for `out`, with which a product may be np.dot: the other
+        # routine may add in another order, two or four terms of size 1.
+        tolerance = 8 * np.finfo(dtype).eps
+        np.testing.assert_allclose(out, expected, rtol=tolerance, atol=tolerance)
+        again = out.copy()
+        call()
+        np.testing.assert_array_equal(out, again)
+    np.testing.assert_array_equal(rule.prepare(*args)(), rule(*args))
+
+
+def test_a_rule_has_its_name_and_its_equation():
+    """Which update_wrapper gives to the object, for help() and for the derivation's text."""
+    assert right_multiplication.__name__ == "right_multiplication"
+    assert right_multiplication.__doc__ == "df/dX = df/dG Wᵀ,  where G(X) = X W."
+    assert squared_frobenius_norm.__doc__.startswith("df/dG = 2 c G")
 
 
 def test_elementwise_addition_and_norm_work_in_place(rng):
@@ -126,6 +160,82 @@ def test_rules_take_stacks_of_matrices(rng):
         np.testing.assert_allclose(
             left_multiplication(dV, V)[k], left_multiplication(dV[k], V[k]), rtol=1e-12, atol=1e-15
         )
+
+
+# ----- the product of two matrices ------------------------------------------------------
+
+# (m, n, k) of X (m, n) and Y (n, k): a few numbers; an outer product; a scalar one; a row or a
+# column alone; in float64 below and above the 16 kB from which np.dot gives way to np.matmul.
+SIZES = {
+    "small": (4, 3, 2),
+    "outer": (4, 1, 3),
+    "large outer": (200, 1, 100),
+    "one number": (1, 1, 1),
+    "one row": (1, 5, 3),
+    "one column": (5, 3, 1),
+    "below the bound": (32, 13, 50),
+    "above the bound": (100, 13, 50),
+}
+LAYOUTS = ["C", "F", "padded", "every other row"]
+
+
+def laid_out(shape, layout, dtype=np.float64):
+    """NaN of a shape in memory of some order, "padded" as A[l] is beside its ones."""
+    if layout == "padded":
+        return np.full((*shape[:-1], shape[-1] + 1), np.nan, dtype)[..., 1:]
+    if layout == "every other row":
+        return np.full((*shape[:-2], 2 * shape[-2], shape[-1]), np.nan, dtype)[..., ::2, :]
+    if layout == "F":
+        return np.full((*shape[:-2], shape[-1], shape[-2]), np.nan, dtype).swapaxes(-1, -2)
+    return np.full(shape, np.nan, dtype)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stack", [(), (3,), (1,)])
+@pytest.mark.parametrize("of_X", LAYOUTS)
+@pytest.mark.parametrize("of_Y", LAYOUTS)
+def test_product_is_the_sum_over_the_inner_index(size, stack, of_X, of_Y, rng):
+    m, n, k = SIZES[size]
+    X, Y = laid_out((*stack, m, n), of_X), laid_out((*stack, n, k), of_Y)
+    outs = [laid_out((*stack, m, k), layout) for layout in LAYOUTS]
+    calls = [product(X, Y, out) for out in outs]
+    for _ in range(2):  # prepared once, for whatever the matrices then hold
+        X[...], Y[...] = rng.standard_normal(X.shape), rng.standard_normal(Y.shape)
+        expected = np.einsum("...ij,...jk->...ik", X, Y)
+        for call, out in zip(calls, outs, strict=True):
+            call()
+            # Up to 13 terms of size 1, in any order: 13 roundings of 1e-16 times their sum.
+            np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(product(X, Y)(), expected, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stack", [(), (3,)])
+def test_product_of_float32_is_float32_and_touches_nothing_beside_its_result(size, stack, rng):
+    m, n, k = SIZES[size]
+    X = rng.standard_normal((*stack, m, n)).astype(np.float32)
+    Y = rng.standard_normal((*stack, n, k)).astype(np.float32)
+    assert product(X, Y)().dtype == np.float32
+    around = np.full((*stack, m + 2, k + 2), 7, np.float32)
+    product(X, Y, around[..., 1:-1, 1:-1])()
+    frame = np.ones(around.shape, bool)
+    frame[..., 1:-1, 1:-1] = False
+    assert (around[frame] == 7).all()
+    wide = np.einsum("...ij,...jk->...ik", X.astype(np.float64), Y.astype(np.float64))
+    # 13 terms and roundings of 6e-8.
+    np.testing.assert_allclose(around[..., 1:-1, 1:-1], wide, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_out", [False, True])
+@pytest.mark.parametrize(
+    ("X", "Y"),
+    [((4, 1), (4, 3)), ((4, 1), (2, 3)), ((4, 3), (2, 5)), ((4, 3), (1, 5)), ((1, 1), (3, 3))],
+)
+def test_matrices_that_do_not_fit_have_no_product(X, Y, with_out):
+    """Not even (4, 1) and (4, 3), which NumPy would stretch and multiply entry by entry."""
+    out = np.empty((X[0], Y[1])) if with_out else None
+    with pytest.raises(ValueError):
+        product(np.ones(X), np.ones(Y), out)()
 
 
 def test_derivative_of_a_long_chain_is_that_of_differences(rng):

@@ -49,5 +49,23 @@ def test_the_derivation_quotes_the_code_as_it_is():
         line for line in document.splitlines() if line.startswith("|") and line.endswith("` |")
     ]
     quoted = [code for line in table for code in re.findall(r"`([^`]+)`", line.split("|")[-2])]
-    assert len(quoted) >= 12
+    assert len(quoted) >= 14
     assert [code for code in quoted if code not in source] == []
+
+
+def test_every_name_in_the_text_of_the_derivation_is_one_of_the_package():
+    """`Class.method`, `rule(dG, …)`, `module.py` and the like, which a rewriting leaves behind."""
+    document = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```", "", document, flags=re.DOTALL).partition("## 12.")[0]
+    quoted = set(re.findall(r"`([^`]+)`", text))
+    modules = [importlib.import_module(name) for name in MODULES]
+    names = {name: value for module in modules for name, value in vars(module).items()}
+    files = {code for code in quoted if code.endswith(".py")}
+    methods = {code for code in quoted if re.fullmatch(r"[A-Z]\w+\.\w+", code)}
+    rules = {code.partition("(")[0] for code in quoted if re.fullmatch(r"\w+\(d?G\b.*\)", code)}
+    assert files <= {f"{name.partition('.')[2]}.py" for name in MODULES}
+    assert len(methods) >= 8 and len(rules) == 5 and len(files) >= 6  # the patterns find them
+    for owner, _, name in (code.partition(".") for code in methods):
+        assert hasattr(names[owner], name), (owner, name)
+    assert rules | {"_weigh", "add_decay", "run"} <= set(names)
+    assert quoted >= {"_weigh", "add_decay", "run"}

@@ -319,7 +319,7 @@ def test_without_shuffling_the_order_is_that_of_the_table(data):
     model = BackpropRegressor(max_iter=1, random_state=0, **kwargs)
     start = BackpropRegressor(max_iter=1, random_state=0, **kwargs | {"learning_rate_init": 1e-300})
     theta = start.fit(X, y).theta_.copy()
-    A = np.c_[X, np.ones(300)]
+    A = np.c_[np.ones(300), X]  # theta is [b; W]
     for rows in (slice(0, 150), slice(150, 300)):
         theta -= 0.01 * 2 / 150 * A[rows].T @ (A[rows] @ theta - y[rows])
     np.testing.assert_allclose(model.fit(X, y).theta_, theta, rtol=1e-9)

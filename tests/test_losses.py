@@ -5,13 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
-from allocation import CONSTANT, peak_memory
+from allocation import CONSTANT, GROWN, peak_memory
 from gradcheck import central_differences, elementwise_differences, relative_error
 from scipy.optimize import minimize_scalar
 from sklearn import _loss as sklearn_loss
 
 from skbackprop.activations import ACTIVATIONS
-from skbackprop.blocks import BLOCK
+from skbackprop.blocks import BLOCK, run
 from skbackprop.losses import LOSSES, CustomLoss, Huber, Loss, Poisson, Quantile, SquaredError
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -224,6 +224,71 @@ def test_float32_stays_float32(name, with_weight, n):
     # The rounding of a - y, 6e-8 of numbers up to 5, against a difference of 0.05 and more.
     assert relative_error(dA, loss.derivative(*wide)) < 1e-5
     assert loss.value(A, Y, weight) == pytest.approx(loss.value(*wide), rel=1e-5)
+
+
+# ----- prepared calls ------------------------------------------------------------------
+
+
+def prepared_cases():
+    """(name, from_Z): df/dA of every loss, and df/dZ[L] of those that have it."""
+    return [(name, False) for name in LOSSES] + [(n, True) for n in LOSSES if LOSSES[n].canonical]
+
+
+every_prepared = pytest.mark.parametrize(("name", "from_Z"), prepared_cases())
+
+
+@every_prepared
+@weighted
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(7, 3), (BLOCK + 5, 1), (BLOCK // 2, 5)])
+def test_prepared_calls_give_the_derivative_of_what_the_arrays_then_hold(
+    name, from_Z, with_weight, dtype, shape
+):
+    loss = LOSSES[name]()
+    A, Y, weight = (np.empty_like(M) for M in data(name, shape, dtype))
+    out = np.full(shape, np.nan, dtype)
+    calls = loss.prepare(A, Y, weight if with_weight else None, out, from_Z)
+    assert np.isnan(out).all()  # nothing is computed before the calls
+    for seed in (1, 2):
+        A[...], Y[...], weight[...] = data(name, shape, dtype, seed)
+        before = A.copy(), Y.copy(), weight.copy()
+        for _ in range(2):  # from A and Y alone, not from what `out` holds
+            run(calls)
+            derivative = loss.derivative_Z if from_Z else loss.derivative
+            # The same operations on the same blocks.
+            np.testing.assert_array_equal(out, derivative(A, Y, weight if with_weight else None))
+        for M, M_before in zip((A, Y, weight), before, strict=True):
+            np.testing.assert_array_equal(M, M_before)
+
+
+@every_prepared
+@weighted
+@pytest.mark.parametrize("shape", [(7, 1), (7, 3), (BLOCK // 2, 3)])
+def test_a_stack_has_the_derivatives_of_its_networks(name, from_Z, with_weight, shape):
+    """1/m is that of the rows of one network, and weights are those of its own rows."""
+    loss = LOSSES[name]()
+    As, Ys, weights = map(
+        np.stack, zip(*(data(name, shape, seed=k) for k in range(3)), strict=True)
+    )
+    out = np.full(As.shape, np.nan)
+    run(loss.prepare(As, Ys, weights if with_weight else None, out, from_Z))
+    for k in range(3):
+        derivative = loss.derivative_Z if from_Z else loss.derivative
+        expected = derivative(As[k], Ys[k], weights[k] if with_weight else None)
+        # Blocks begin elsewhere, and the ends of vector loops round differently (tanh).
+        np.testing.assert_allclose(out[k], expected, rtol=1e-14)
+
+
+@weighted
+def test_prepared_calls_of_a_users_loss(with_weight):
+    A, Y, weight = data("squared_error")
+    weight, out = weight if with_weight else None, np.full(A.shape, np.nan)
+    for user in (CubeError(), CubeInPlace()):
+        loss = CustomLoss(user)
+        calls = loss.prepare(A, Y, weight, out)
+        A += 1
+        run(calls)
+        np.testing.assert_array_equal(out, user.derivative(A, Y, weight))
 
 
 # ----- past the output activation ------------------------------------------------------
@@ -469,15 +534,17 @@ def test_there_are_no_warnings_at_ordinary_values(name):
 @every_loss
 @weighted
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("shape", [(2**20, 1), (4096, 256)])
-def test_memory_does_not_grow_with_the_arrays(name, with_weight, dtype, shape):
+@pytest.mark.parametrize("columns", [1, 256])
+def test_memory_does_not_grow_with_the_arrays(name, with_weight, dtype, columns):
+    shape = (GROWN // (columns * np.dtype(dtype).itemsize), columns)
     A, Y = np.full(shape, 0.7, dtype), np.full(shape, 0.5, dtype)
     weight = np.full((shape[0], 1), 0.5, dtype) if with_weight else None
     loss, out = LOSSES[name](), np.empty_like(A)
-    assert A.nbytes >= 8 * CONSTANT
+    assert A.nbytes >= GROWN
     assert peak_memory(lambda: loss.value_and_derivative(A, Y, weight, out=out)) < CONSTANT
-    if loss.canonical:
-        assert peak_memory(lambda: loss.derivative_Z(A, Y, weight, out=out)) < CONSTANT
+    for from_Z in [False, True] if loss.canonical else [False]:
+        calls = loss.prepare(A, Y, weight, out, from_Z)
+        assert peak_memory(lambda calls=calls: run(calls)) < CONSTANT
 
 
 @pytest.mark.parametrize("name", LOSSES)

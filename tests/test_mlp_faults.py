@@ -188,22 +188,31 @@ def test_08b_warm_starts_validate_on_the_same_rows(data):
     assert len(seen) == 3 and len(set(seen)) == 1
 
 
-def test_09_every_partial_fit_has_its_own_order(data, monkeypatch):
-    from skbackprop import training
+@pytest.fixture
+def batches(monkeypatch):
+    """The targets of every batch, in the network's units."""
+    from skbackprop.training import Feed
 
-    seen, load = [], training.Data.load
+    seen, batch = [], Feed.batch
 
-    def spy(self, rows, batch):
-        seen.append(tuple(rows))
-        return load(self, rows, batch)
+    def spy(self, start, stop, X1, Y, weight):
+        batch(self, start, stop, X1, Y, weight)
+        seen.append(tuple(Y[:, 0]))
 
-    monkeypatch.setattr(training.Data, "load", spy)
+    monkeypatch.setattr(Feed, "batch", spy)
+    return seen
+
+
+def test_09_every_partial_fit_has_its_own_order(data, batches):
     X, y = data
     model = BackpropRegressor(batch_size=len(X), random_state=0)
     for calls in range(1, 5):
         model.partial_fit(X, y)
         assert model.n_iter_ == calls
-    assert len(set(seen)) == 4 and all(sorted(order) == list(range(len(X))) for order in seen)
+    every_row = np.sort((y - model.y_shift_) / model.y_scale_).tolist()
+    assert len(set(every_row)) == len(X)
+    assert len(batches) == len(set(batches)) == 4
+    assert all(sorted(order) == every_row for order in batches)
 
 
 def test_10_lbfgs_has_no_partial_fit():
@@ -284,6 +293,18 @@ def test_16_a_pickle_is_three_vectors_and_not_four(data):
     assert len(pickle.dumps(model)) < 3.3 * model.theta_.nbytes + 20_000
 
 
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("extra", [{"early_stopping": True}, {"max_time": 100}])
+def test_16b_the_best_weights_are_kept_twice_for_a_warm_start_alone(data, warm_start, extra):
+    """A warm start compares the next epochs with them, and nothing else reads them again."""
+    X, y = data
+    model = BackpropRegressor(max_iter=5, warm_start=warm_start, random_state=0, **extra)
+    state = model.fit(X, y)._training
+    assert (state["history"]["best_theta"] is not None) == warm_start
+    assert (state["theta"] is not None) == warm_start
+    assert model.partial_fit(X, y).n_iter_ == 6
+
+
 def test_17_predict_works_in_blocks():
     import tracemalloc
 
@@ -301,19 +322,10 @@ def test_17_predict_works_in_blocks():
     assert peaks[1] - peaks[0] < 400_000
 
 
-def test_18_no_step_rests_on_a_few_left_over_rows(data, monkeypatch):
-    from skbackprop import training
-
-    sizes = []
-    load = training.Data.load
-
-    def spy(self, rows, batch):
-        sizes.append(len(batch.Y))
-        return load(self, rows, batch)
-
-    monkeypatch.setattr(training.Data, "load", spy)
+def test_18_no_step_rests_on_a_few_left_over_rows(data, batches):
     X, y = data
     BackpropRegressor(batch_size=17, max_iter=1).fit(X, y)  # 120 = 7 * 17 + 1
+    sizes = list(map(len, batches))
     assert sum(sizes) == 120 and max(sizes) <= 17 and max(sizes) - min(sizes) <= 1
 
 

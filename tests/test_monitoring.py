@@ -4,23 +4,16 @@ import types
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.metrics import r2_score
 
 from skbackprop.activations import Identity, Tanh
 from skbackprop.losses import LOSSES, SquaredError
 from skbackprop.monitoring import History, Validation, Watch, r_squared
 from skbackprop.network import Network
+from skbackprop.scaling import Rows
 from skbackprop.schedules import Adaptive, Constant
 from skbackprop.training import Data, Progress
-
-
-class Table:
-    def __init__(self, X):
-        self.X = X
-
-    def take(self, rows, out):
-        out[...] = self.X[rows]
-
 
 # ----- R² ------------------------------------------------------------------------------
 
@@ -61,19 +54,24 @@ def test_r_squared_of_one_row_is_not_a_number():
 # ----- validation ----------------------------------------------------------------------
 
 
-def validation_case(index, weighted, scorer=None):
+def validation_case(index, weighted, scorer=None, table=np.asarray, dtype=np.float64):
+    """Of raw weights and rows that are scaled, with the predictions as they should be."""
     rng = np.random.default_rng(0)
     net = Network([2, 3, 1], [Tanh(), Identity()])
     theta = net.initialize(rng)
+    theta += 0.1 * rng.standard_normal(theta.size)  # biases that are not 0
     X, Y = rng.standard_normal((30, 2)), rng.standard_normal((30, 1))
+    shift, scale = np.array([0.3, -0.2]), np.array([1.5, 0.5])
     rows = slice(None) if index is None else index
-    w = rng.uniform(0.1, 2, (30, 1)) if weighted else None
-    if weighted:
-        w /= w[rows].mean()
-    validation = Validation(net, SquaredError(), Data(Table(X), Y, w, index), scorer)
-    W, b = net.views(theta)
+    w = rng.uniform(0.1, 2, 30) if weighted else None
+    mean = w[rows].mean() if weighted else 1.0
+    inputs, targets = Rows(table(X), dtype, shift, scale), Rows(Y, dtype, shift[:1], scale[:1])
+    data = Data(inputs, targets, w, mean, index)
+    validation = Validation(net, SquaredError(), data, scorer)
+    W, b, _ = net.views(theta)
+    X, Y = (X - shift) / scale, (Y - shift[0]) / scale[0]
     A = (np.tanh(X @ W[1] + b[1]) @ W[2] + b[2])[rows]
-    return validation, theta, A, Y[rows], None if w is None else w[rows]
+    return validation, theta.astype(dtype), A, Y[rows], None if w is None else w[rows, None]
 
 
 @pytest.mark.parametrize("index", [None, np.array([3, 4, 29, 11])])
@@ -81,10 +79,33 @@ def validation_case(index, weighted, scorer=None):
 def test_validation_is_the_mean_loss_and_r_squared_of_its_rows(index, weighted):
     validation, theta, A, Y, w = validation_case(index, weighted)
     loss, score = validation.loss_and_score(theta)
+    # Sums of 30 terms in another order.
     assert loss == pytest.approx(np.average((A - Y) ** 2, axis=0, weights=w)[0], rel=1e-12)
     assert score == pytest.approx(
         r2_score(Y, A, sample_weight=None if w is None else w[:, 0]), rel=1e-12
     )
+
+
+@pytest.mark.parametrize("table", [np.asfortranarray, sparse.csr_matrix, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("index", [None, np.array([3, 4, 29, 11])])
+def test_validation_takes_every_table(table, dtype, index):
+    validation, theta, A, Y, w = validation_case(index, True, table=table, dtype=dtype)
+    for _ in range(2):  # and looks at it again at every epoch
+        loss, score = validation.loss_and_score(theta)
+        # The products of two layers and sums of 30 terms, each rounded to eps.
+        rel = 100 * float(np.finfo(dtype).eps)
+        assert loss == pytest.approx(np.average((A - Y) ** 2, axis=0, weights=w[:, 0])[0], rel=rel)
+        assert score == pytest.approx(r2_score(Y, A, sample_weight=w[:, 0]), rel=rel, abs=rel)
+
+
+def test_validation_follows_the_weights():
+    validation, theta, *_ = validation_case(None, True)
+    first = validation.loss_and_score(theta)
+    theta *= 2
+    assert validation.loss_and_score(theta) != first
+    theta /= 2
+    assert validation.loss_and_score(theta) == first
 
 
 def test_a_scorer_is_given_the_weights():
@@ -234,9 +255,11 @@ def test_verbose_prints_a_line_an_epoch(capsys):
 def test_validation_takes_every_loss(name):
     rng = np.random.default_rng(0)
     net = Network([2, 1], [Identity()])
-    theta = np.array([0.1, 0.2, 3.0])  # predictions near 3, positive
+    theta = np.array([3.0, 0.1, 0.2])  # the bias first: predictions near 3, positive
     X, Y = rng.uniform(-1, 1, (20, 2)), rng.uniform(1, 5, (20, 1))
     loss = LOSSES[name]()
-    A = X @ theta[:2, None] + 3
-    value, _ = Validation(net, loss, Data(Table(X), Y)).loss_and_score(theta)
+    A = X @ theta[1:, None] + 3
+    data = Data(Rows(X, np.float64), Rows(Y, np.float64))
+    value, _ = Validation(net, loss, data).loss_and_score(theta)
+    # Sums of 20 terms in another order.
     assert value == pytest.approx(loss.elementwise(A, Y).mean(), rel=1e-12)

@@ -1,15 +1,13 @@
 """Optimizers: the textbook formulas, convergence, and what a step may touch."""
 
 import pickle
-from dataclasses import asdict
 
 import numpy as np
 import pytest
-from allocation import CONSTANT, peak_memory
+from allocation import CONSTANT, GROWN, peak_memory
 from scipy.optimize import rosen, rosen_der
 
-from skbackprop.blocks import BLOCK
-from skbackprop.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSprop
+from skbackprop.optimizers import BLOCK, FLUSH, OPTIMIZERS, SGD, Adam, AdamW, RMSprop
 
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 
@@ -172,14 +170,14 @@ VECTORS = {"sgd": {"v"}, "adam": {"m", "v"}, "adamw": {"m", "v"}, "rmsprop": {"v
 @every_optimizer
 def test_theta_and_state_change_in_place_and_hyper_parameters_do_not(name):
     optimizer = OPTIMIZERS[name]()
-    before = asdict(optimizer)
+    before = dict(vars(optimizer))
     theta = np.ones(10)
     state = optimizer.init(theta)
     arrays = {k: v for k, v in state.items() if isinstance(v, np.ndarray)}
     assert optimizer.step(theta, np.ones(10), 1e-2, state) is None
     assert (theta < 1).all()
     assert all(state[k] is v for k, v in arrays.items())
-    assert asdict(optimizer) == before
+    assert vars(optimizer) == before
 
 
 @every_optimizer
@@ -214,11 +212,151 @@ def test_float32_stays_float32(name, rate):
 @every_optimizer
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_memory_of_a_step_does_not_grow_with_theta(name, dtype):
-    theta, gradient, optimizer = np.ones(2**20, dtype), np.ones(2**20, dtype), OPTIMIZERS[name]()
+    n, optimizer = GROWN // np.dtype(dtype).itemsize, OPTIMIZERS[name]()
+    theta, gradient = np.ones((2, n), dtype)
     state = optimizer.init(theta)
-    assert theta.nbytes >= 8 * CONSTANT
+    assert theta.nbytes >= GROWN
+    prepared = optimizer.prepare(theta, gradient, state)
     # Every operation writes into an array that is there: only views and numbers are new.
-    assert peak_memory(lambda: optimizer.step(theta, gradient, 1e-3, state)) < CONSTANT / 32
+    assert peak_memory(lambda: prepared(1e-3)) < CONSTANT / 32
+    # Preparing makes the views and RMSprop's root, and a look for vanished moments has |m| and
+    # a mask, all of a block each.
+    assert peak_memory(lambda: optimizer.step(theta, gradient, 1e-3, state)) < CONSTANT
+    state["t"] = FLUSH - 1
+    assert peak_memory(lambda: prepared(1e-3)) < CONSTANT
+
+
+# ----- prepared steps -------------------------------------------------------------------
+
+DIFFERENT = {f"{name}, its defaults": optimizer() for name, optimizer in OPTIMIZERS.items()} | {
+    name: optimizer for name, (optimizer, _) in CASES.items()
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [5, 2 * BLOCK + 3])
+def test_a_prepared_step_is_the_step_bit_for_bit(case, dtype, n):
+    """Also past the step at which vanished moments are looked for."""
+    optimizer, rng = DIFFERENT[case], np.random.default_rng(0)
+    steps = FLUSH + 6 if n == 5 else 3
+    theta = rng.standard_normal(n).astype(dtype)
+    gradients = rng.standard_normal((steps, n)).astype(dtype)
+    rates = [1e-2 / i for i in range(1, steps + 1)]
+    plain, prepared, gradient = theta.copy(), theta.copy(), np.empty(n, dtype)
+    state, state_of_prepared = optimizer.init(plain), optimizer.init(prepared)
+    step = optimizer.prepare(prepared, gradient, state_of_prepared)
+    for g, rate in zip(gradients, rates, strict=True):
+        optimizer.step(plain, g.copy(), rate, state)
+        gradient[...] = g
+        assert step(rate) is None
+    np.testing.assert_array_equal(plain, prepared)
+    assert (plain != theta).mean() > 0.99  # v may be 0 by chance, in float32
+    assert state.keys() == state_of_prepared.keys()
+    for key, value in state.items():
+        np.testing.assert_array_equal(value, state_of_prepared[key])
+    assert state.get("t", steps) == steps
+
+
+@every_optimizer
+def test_preparing_changes_nothing(name):
+    optimizer, theta, gradient = OPTIMIZERS[name](), np.ones(7), np.full(7, 3.0)
+    state = optimizer.init(theta)
+    optimizer.prepare(theta, gradient, state)
+    assert (theta == 1).all() and (gradient == 3).all()
+    for key, value in optimizer.init(theta).items():
+        np.testing.assert_array_equal(state[key], value)
+
+
+def test_momentum_may_begin_where_there_was_none():
+    """set_params(momentum=...) between two fits: the state of plain descent has no v."""
+    theta, state = np.zeros(3), SGD(momentum=0.0).init(np.zeros(3))
+    SGD(momentum=0.0).step(theta, np.ones(3), 0.1, state)
+    SGD(momentum=0.5, nesterovs_momentum=False).step(theta, np.ones(3), 0.1, state)
+    SGD(momentum=0.5, nesterovs_momentum=False).step(theta, np.ones(3), 0.1, state)
+    # -0.1, then v = -0.1 and v = -0.15.
+    np.testing.assert_allclose(theta, -0.35, rtol=1e-14)
+
+
+# ----- moments that vanish --------------------------------------------------------------
+
+
+def moments(state):
+    return {k: v for k, v in state.items() if isinstance(v, np.ndarray)}
+
+
+# A factor of 0.9 takes a moment of float32 from 1 to the bound in 770 steps, 0.95 in 1,570 and
+# 0.99 in 8,100.
+VANISHING = {
+    "sgd": (SGD(), SGD(0.5), SGD(0.9, nesterovs_momentum=False)),
+    "adam": (Adam(beta_2=0.95), Adam(beta_1=0.5, beta_2=0.9)),
+    "adamw": (AdamW(beta_2=0.95),),
+    "rmsprop": (RMSprop(), RMSprop(rho=0.99)),
+}
+
+
+def test_every_optimizer_has_a_case_of_vanishing():
+    assert set(VANISHING) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "n", "steps"),
+    [(optimizer, 12, 10_000) for cases in VANISHING.values() for optimizer in cases]
+    + [(cases[0], BLOCK + 8, 2000) for cases in VANISHING.values()],
+    ids=repr,
+)
+def test_moments_of_a_gradient_that_stays_0_end_at_0_without_denormals(optimizer, n, steps):
+    """The first four weights of the vector and its last four are those of dead units."""
+    rng = np.random.default_rng(0)
+    dead = np.r_[0:4, n - 4 : n]
+    theta, gradient = np.ones((2, n), np.float32)
+    state = optimizer.init(theta)
+    step = optimizer.prepare(theta, gradient, state)
+    tiny = np.finfo(np.float32).tiny
+    denormal = 0
+    for t in range(steps):
+        gradient[...] = rng.standard_normal() if t < 50 else 0.25 * (-1) ** t
+        if t >= 50:
+            gradient[dead] = 0
+        step(np.float32(1e-3))
+        for M in moments(state).values():
+            denormal += np.count_nonzero((M[dead] != 0) & (np.abs(M[dead]) < tiny))
+    # Between two looks a moment shrinks by 0.9^64, a factor of 850, and the bound is 1,000
+    # times the smallest normal number: none is denormal for a single step. A faster decay
+    # passes the denormals within a look, and is 0 after it.
+    slowest = max([getattr(optimizer, k, 0) for k in ("momentum", "beta_1", "rho")])
+    assert denormal == 0 or slowest < 0.9
+    for M in moments(state).values():
+        assert (M[dead] == 0).all()
+    alive = np.delete(np.arange(n), dead)
+    for M in moments(state).values():
+        assert (M[alive] != 0).all() and (np.abs(M[alive]) > 1e-6).all()
+    assert np.isfinite(theta).all()
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_only_what_has_all_but_vanished_is_set_to_0(name, dtype):
+    """Moments on both sides of the bound, at the step that looks and at one that does not."""
+    optimizer, tiny = OPTIMIZERS[name](), float(np.finfo(dtype).tiny)
+    sizes = np.array([1e-3, 0.9, 500, 2e3, 1e4, 1e8, 1e25]) * tiny
+    for t in (FLUSH - 2, FLUSH - 1):
+        theta, gradient = np.ones(sizes.size, dtype), np.zeros(sizes.size, dtype)
+        state = optimizer.init(theta)
+        for M in moments(state).values():
+            M[...] = sizes.astype(dtype) * (1 if M is state["v"] and name != "sgd" else -1)
+        state["t"] = t
+        optimizer.step(theta, gradient, 1e-3, state)
+        for key, M in moments(state).items():
+            beta = {
+                "m": getattr(optimizer, "beta_1", None),
+                "v": getattr(optimizer, "beta_2", getattr(optimizer, "rho", None)),
+            }[key] or optimizer.momentum
+            # Of a normal number the product with β is rounded once, whatever is near.
+            far = np.abs(sizes[3:].astype(dtype) * np.array(beta, dtype))
+            np.testing.assert_array_equal(np.abs(M[3:]), far)
+            assert (M[:3] == 0).all() == (t == FLUSH - 1)
+        np.testing.assert_allclose(theta, 1, atol=1e-3)  # no step of Adam is longer than its rate
 
 
 @every_optimizer

@@ -249,19 +249,29 @@ def tables(X, tmp_path):
 @pytest.mark.parametrize("kind", ["dense", "csr_matrix", "csr_array", "memmap", "fortran", "view"])
 @pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("scaled", [True, False])
-def test_take_is_the_formula(kind, selection, scaled, rng, tmp_path):
+@pytest.mark.parametrize("gaps", ["none", "a column before", "of a window"])
+def test_take_is_the_formula(kind, selection, scaled, gaps, rng, tmp_path):
     X = rng.normal(3, 2, (10, 4)) * (rng.random((10, 4)) < 0.6)
     table, rows = tables(X, tmp_path)[kind], SELECTIONS[selection]
     shift, scale = (X.mean(axis=0), X.std(axis=0)) if scaled else (None, None)
     expected = (X[rows] - shift) / scale if scaled else X[rows]
-    out = np.full(expected.shape, np.nan)
+    m, columns = expected.shape
+    memory = np.full((m + 2, columns + 2), np.nan)
+    # [1 A[0]] with rows of other batches around it, as training hands it over.
+    out = {
+        "none": np.full(expected.shape, np.nan),
+        "a column before": memory[:m, 1:-1],
+        "of a window": memory[1:-1, 2:],
+    }[gaps]
     assert Rows(table, np.float64, shift, scale).take(rows, out) is out
     np.testing.assert_array_equal(out, expected)
+    if gaps != "none":  # nothing is written beside `out`
+        assert np.isnan(memory).sum() == memory.size - expected.size
     np.testing.assert_array_equal(table.toarray() if sparse.issparse(table) else table, X)
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "view", "with gaps"])
 @pytest.mark.parametrize("X_dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_are_scaled_in_the_wider_type_and_then_rounded(X_dtype, dtype, kind, selection, rng):
@@ -270,10 +280,42 @@ def test_rows_are_scaled_in_the_wider_type_and_then_rounded(X_dtype, dtype, kind
     rows = SELECTIONS[selection]
     wide = np.result_type(X_dtype, dtype)
     expected = ((X[rows].astype(wide) - shift.astype(wide)) / scale.astype(wide)).astype(dtype)
-    table = sparse.csr_matrix(X) if kind == "sparse" else X
-    out = np.full(expected.shape, np.nan, dtype)
+    table = {"sparse": sparse.csr_matrix, "view": lambda X: np.repeat(X, 2, axis=1)[:, ::2]}
+    table = table.get(kind, np.asarray)(X)
+    out = np.full((len(expected), 5), np.nan, dtype)[:, 1:]
+    out = out if kind == "with gaps" else out.copy()
     Rows(table, dtype, shift, scale).take(rows, out)
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr_matrix", "csr_array", "memmap", "fortran", "view"])
+@pytest.mark.parametrize("dtype", [np.float32, "f4", np.float64])
+def test_rows_know_their_shape_and_type(kind, dtype, rng, tmp_path):
+    table = tables(rng.normal(size=(10, 4)), tmp_path)[kind]
+    rows = Rows(table, dtype)
+    assert (len(rows), rows.shape, rows.dtype_out) == (10, (10, 4), np.dtype(dtype))
+
+
+@pytest.mark.parametrize("kind", ["dense", "fortran", "view", "memmap"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_a_batch_in_any_order_the_next_one_is_another(kind, dtype, rng, tmp_path):
+    """The gathered rows share memory that is used again; what was taken stays."""
+    X = rng.normal(size=(10, 4))
+    rows = Rows(tables(X, tmp_path)[kind], dtype)
+    first, second = np.empty((2, 3, 4), dtype)
+    rows.take(np.array([7, 1, 1]), first)
+    rows.take(np.array([2, 9, 0]), second)
+    np.testing.assert_array_equal(first, X[[7, 1, 1]].astype(dtype))
+    np.testing.assert_array_equal(second, X[[2, 9, 0]].astype(dtype))
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (10, 1)])  # of C and of Fortran order at once
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_single_row_or_column(shape, order, rng):
+    X = rng.normal(size=shape)
+    index = rng.integers(0, shape[0], 5)
+    out = Rows(np.array(X, order=order), np.float64).take(index, np.empty((5, shape[1])))
+    np.testing.assert_array_equal(out, X[index])
 
 
 def test_float32_batches_of_float64_rows_keep_what_float32_cannot_hold(rng):
@@ -303,8 +345,9 @@ def test_a_scale_below_float32_does_not_become_zero():
     np.testing.assert_array_equal(out, [[0], [0]])
 
 
-# Fortran order and views with gaps belong in this list: see the report on Rows.take.
-@pytest.mark.parametrize("kind", ["dense", "sparse", "memmap", "int", "float32"])
+@pytest.mark.parametrize(
+    "kind", ["dense", "sparse", "memmap", "int", "float32", "fortran", "view", "reversed"]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_taking_rows_never_copies_the_whole_table(kind, dtype, rng, tmp_path):
     X = np.zeros((100_000, 8))
@@ -315,6 +358,9 @@ def test_taking_rows_never_copies_the_whole_table(kind, dtype, rng, tmp_path):
         "memmap": lambda: np.memmap(tmp_path / "X", np.float64, "w+", shape=X.shape),
         "int": lambda: X.astype(np.int64),
         "float32": lambda: X.astype(np.float32),
+        "fortran": lambda: np.asfortranarray(X),
+        "view": lambda: np.repeat(X, 2, axis=1)[:, ::2],
+        "reversed": lambda: X[::-1],
     }[kind]()
     shift, scale = standardization(X)
     index, out = rng.permutation(len(X))[:100], np.empty((100, 8), dtype)

@@ -1,0 +1,490 @@
+"""BLAS threads: as many as the products of a fit can use, and put back afterwards."""
+
+import itertools
+import os
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skbackprop import BackpropRegressor, fit_many, threads
+from skbackprop.threads import PRODUCT, VARIABLES, for_products_of
+
+PATIENCE = 60  # seconds after which something hangs; none of what is waited for takes one
+
+
+class Library:
+    """A BLAS that counts its threads and has none."""
+
+    def __init__(self, num_threads):
+        self.num_threads, self.settings = num_threads, []
+
+    def set_num_threads(self, n):
+        self.num_threads = n
+        self.settings.append(n)
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_chosen(monkeypatch):
+    """Whatever the tests run under: no variable is set, and no fit is running."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "_limit", threads._Limit())
+
+
+@pytest.fixture
+def libraries(monkeypatch):
+    """Two libraries of 8 threads each on a machine of 8 cores."""
+    libraries = [Library(8), Library(8)]
+    monkeypatch.setattr(threads, "_cores", lambda: 8)
+    monkeypatch.setattr(threads, "_libraries", lambda: libraries)
+    return libraries
+
+
+def numbers(libraries):
+    return [library.num_threads for library in libraries]
+
+
+class Watching:
+    """A schedule that notes the threads; it is asked before every step."""
+
+    def __init__(self, libraries, then=lambda progress: None):
+        self.libraries, self.then, self.seen = libraries, then, set()
+
+    def __call__(self, progress):
+        self.seen |= set(numbers(self.libraries))
+        self.then(progress)
+        return 1.0
+
+
+class Watched:
+    """The squared error, which notes the threads; for lbfgs, which has no schedule."""
+
+    def __init__(self, libraries):
+        self.libraries, self.seen = libraries, set()
+
+    def value(self, A, Y, weight=None):
+        self.seen |= set(numbers(self.libraries))
+        return np.sum((A - Y) ** 2 * (1 / len(A) if weight is None else weight))
+
+    def derivative(self, A, Y, weight=None, out=None):
+        return 2 * (A - Y) * (1 / len(A) if weight is None else weight)
+
+
+def data(n=1000, columns=50):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, columns))
+    return X, X[:, 0]
+
+
+def small(**options):
+    """20 rows through 3-4-1: a product that is worth one thread."""
+    options = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0} | options
+    return BackpropRegressor(**options), data(20, 3)
+
+
+# ----- how many ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("multiplications", "n"),
+    [(0, 1), (1, 1), (PRODUCT, 1), (2 * PRODUCT - 1, 1), (2 * PRODUCT, 2), (5 * PRODUCT, 5),
+     (8 * PRODUCT, 8), (1000 * PRODUCT, 8)],
+)  # fmt: skip
+def test_a_thread_for_every_million_multiplications(libraries, multiplications, n):
+    with for_products_of(multiplications):
+        assert numbers(libraries) == [n, n]
+    assert numbers(libraries) == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("options", "n"),
+    [
+        ({}, 1),  # 200 rows of 50 columns to 60 units: 0.6 million
+        ({"batch_size": 1000}, 3),  # 1000 · 50 · 60
+        ({"batch_size": 10_000}, 3),  # of no more rows than there are
+        ({"batch_size": 1000, "hidden_layer_sizes": (60, 90)}, 5),  # 1000 · 60 · 90 = 5.4
+        ({"batch_size": 1000, "hidden_layer_sizes": (300,)}, 8),  # 15, of the 8 that there are
+        ({"batch_size": 1000, "hidden_layer_sizes": ()}, 1),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_fit_has_the_threads_of_its_largest_product(libraries, options, n, method):
+    watching = Watching(libraries)
+    options = {"hidden_layer_sizes": (60,), "max_iter": 2} | options
+    getattr(BackpropRegressor(learning_rate=watching, **options), method)(*data())
+    assert watching.seen == {n}
+    assert numbers(libraries) == [8, 8]
+
+
+@pytest.mark.parametrize(("rows", "n"), [(200, 2), (1000, 5)])
+def test_lbfgs_has_those_of_a_block_of_its_rows(libraries, rows, n, monkeypatch):
+    monkeypatch.setattr("skbackprop.training.FULL_BATCH_ENTRIES", 500 * 200)
+    watched = Watched(libraries)
+    model = BackpropRegressor(watched, solver="lbfgs", hidden_layer_sizes=(200,), max_iter=2)
+    model.fit(*data(rows))  # 200 or 500 rows of 50 columns to 200 units
+    assert watched.seen == {n}
+    assert numbers(libraries) == [8, 8]
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_many_networks_have_those_of_one(libraries, K):
+    watching = Watching(libraries)
+    models = [small(learning_rate=watching, random_state=k)[0] for k in range(K)]
+    fit_many(models, *data())
+    assert watching.seen == {1}
+    assert numbers(libraries) == [8, 8]
+
+
+def test_every_library_s_own_number_comes_back(libraries):
+    libraries[1].num_threads = 16
+    with for_products_of(PRODUCT):
+        assert numbers(libraries) == [1, 1]
+    assert numbers(libraries) == [8, 16]
+
+
+def test_the_number_is_never_raised(libraries, monkeypatch):
+    monkeypatch.setattr(threads, "_cores", lambda: 2)
+    libraries[0].num_threads = libraries[1].num_threads = 2
+    with for_products_of(100 * PRODUCT):
+        assert numbers(libraries) == [2, 2]
+    assert libraries[0].settings in ([], [2])
+
+
+# ----- after an error ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("together", [False, True])
+def test_after_an_error_the_number_comes_back(libraries, error, together):
+    def fail(progress):
+        if progress > 0.5:
+            raise error("from the schedule")
+
+    watching = Watching(libraries, fail)
+    model, table = small(learning_rate=watching)
+    with pytest.raises(error, match="from the schedule"):
+        if together:
+            fit_many([model, small(learning_rate=watching)[0]], *table)
+        else:
+            model.fit(*table)
+    assert watching.seen == {1}
+    assert numbers(libraries) == [8, 8]
+    with for_products_of(2 * PRODUCT):  # and the fits that were running are counted right
+        assert numbers(libraries) == [2, 2]
+    assert numbers(libraries) == [8, 8]
+
+
+# ----- where somebody has chosen -------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_an_environment_variable_is_a_choice(libraries, monkeypatch, name):
+    monkeypatch.setenv(name, "8")
+    watching = Watching(libraries)
+    model, table = small(learning_rate=watching)
+    model.fit(*table)
+    assert watching.seen == {8}
+    assert libraries[0].settings == libraries[1].settings == []
+
+
+def test_the_usual_variable_is_among_them():
+    assert {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"} <= set(VARIABLES)
+
+
+def test_a_library_that_has_been_limited_is_left_alone(libraries):
+    libraries[0].num_threads = 7
+    with for_products_of(PRODUCT):
+        assert numbers(libraries) == [7, 1]
+    assert numbers(libraries) == [7, 8]
+    assert libraries[0].settings == []
+
+
+@pytest.mark.parametrize(("now", "inside"), [(64, 1), (63, 63)])
+def test_openblas_has_64_threads_at_most(libraries, monkeypatch, now, inside):
+    """Of more cores it uses no more, and that is nobody's choice."""
+    monkeypatch.setattr(threads, "_cores", lambda: 128)
+    libraries[0].num_threads = now
+    with for_products_of(PRODUCT):
+        assert libraries[0].num_threads == inside
+    assert libraries[0].num_threads == now
+
+
+def test_a_number_that_is_set_during_a_fit_stays(libraries):
+    with for_products_of(PRODUCT):
+        libraries[0].set_num_threads(5)
+    assert numbers(libraries) == [5, 8]
+
+
+# ----- the libraries of this process ---------------------------------------------------
+
+
+class Scaled:
+    """The identity, which notes the threads of the libraries that are really there."""
+
+    def __init__(self):
+        self.seen = set()
+
+    def value(self, Z, out=None):
+        self.seen.add(real_numbers())
+        return Z
+
+    def derivative(self, Z, A, out=None):
+        return np.ones_like(Z)
+
+
+def real_numbers():
+    return tuple(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas")
+
+
+def test_the_real_libraries_are_set_and_put_back(monkeypatch):
+    monkeypatch.setattr(threads, "_cores", lambda: 2)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = real_numbers()  # 2 each, or 1 for a library that was built without threads
+        for rows, n in ((20, 1), (2000, 2)):  # 200 · 3 · 4, and 2000 · 3 · 400 = 2.4 million
+            g = Scaled()
+            model, _ = small(activation=g, batch_size=rows, max_iter=1)
+            if n == 2:
+                model.set_params(hidden_layer_sizes=(400,))
+            model.fit(*data(rows, 3))
+            assert g.seen == {tuple(min(n, number) for number in before)}
+            assert real_numbers() == before
+
+
+def test_threadpool_limits_is_a_choice(monkeypatch):
+    monkeypatch.setattr(threads, "_cores", lambda: 4)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = real_numbers()
+        g = Scaled()
+        model, table = small(activation=g)
+        model.fit(*table)
+        assert g.seen == {before}
+        assert real_numbers() == before
+
+
+def test_the_cores_are_those_that_the_process_may_use(monkeypatch):
+    assert threads._cores() >= 1
+    if hasattr(os, "sched_getaffinity"):
+        assert threads._cores() == len(os.sched_getaffinity(0))
+        monkeypatch.delattr(os, "sched_getaffinity")
+    assert threads._cores() == os.cpu_count()
+
+
+# ----- several fits at a time ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_the_last_fit_that_ends_puts_the_number_back(libraries, order):
+    fits = [for_products_of(k * PRODUCT) for k in (5, 2, 3)]
+    for fit, lowest in zip(fits, (5, 2, 2), strict=True):
+        fit.__enter__()
+        assert numbers(libraries) == [lowest, lowest]
+    for k in order:
+        assert numbers(libraries) == [2, 2]  # it is not raised while others are running
+        fits[k].__exit__(None, None, None)
+    assert numbers(libraries) == [8, 8]
+
+
+def in_threads(*functions):
+    """Call all at once, and raise what the first of them raises."""
+    errors = []
+
+    def call(function):
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    workers = [threading.Thread(target=call, args=(f,), daemon=True) for f in functions]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(PATIENCE)
+    assert not any(worker.is_alive() for worker in workers), "a thread hangs"
+    if errors:
+        raise errors[0]
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_fits_in_threads_that_end_in_any_order(libraries, order):
+    together = threading.Barrier(3, timeout=PATIENCE)
+    ended = [threading.Event() for _ in order]
+    during = []
+
+    def fit(k):
+        def then(progress):
+            if progress == 0:
+                together.wait()  # all have begun
+            elif progress > 0.6:  # the last epoch: after those that end earlier
+                for earlier in order[: order.index(k)]:
+                    assert ended[earlier].wait(PATIENCE)
+                during.append(numbers(libraries))
+
+        model, table = small(learning_rate=Watching(libraries, then), batch_size=20)
+        model.fit(*table)
+        ended[k].set()
+
+    in_threads(*(lambda k=k: fit(k) for k in range(3)))
+    assert during == [[1, 1]] * 3  # also when two of the three have ended
+    assert numbers(libraries) == [8, 8]
+
+
+def test_fits_in_threads_of_which_some_fail(libraries):
+    together = threading.Barrier(4, timeout=PATIENCE)
+
+    def fit(fails):
+        def then(progress):
+            if progress == 0:
+                together.wait()
+            elif fails:
+                raise ValueError("from the schedule")
+
+        model, table = small(learning_rate=Watching(libraries, then), batch_size=20)
+        if fails:
+            with pytest.raises(ValueError, match="from the schedule"):
+                model.fit(*table)
+        else:
+            model.fit(*table)
+
+    in_threads(*(lambda fails=fails: fit(fails) for fails in (True, False, True, False)))
+    assert numbers(libraries) == [8, 8]
+
+
+def test_many_short_fits_in_many_threads(libraries):
+    def fits():
+        for k in range(300):
+            with for_products_of((k % 9) * PRODUCT):
+                assert max(numbers(libraries)) <= 8
+
+    in_threads(*[fits] * 8)
+    assert numbers(libraries) == [8, 8]
+
+
+# ----- fork ----------------------------------------------------------------------------
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+def fork():
+    with warnings.catch_warnings():
+        # Python 3.12 warns of locks that other threads hold: which is what is tested.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def exit_code(pid):
+    """Of a child that may hang, which is then ended."""
+    end = time.monotonic() + PATIENCE / 4
+    while time.monotonic() < end:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return "hangs"
+
+
+def in_child(function):
+    """Whether `function` is true in a child of this process; or that it hangs there."""
+    pid = fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = 0 if function() else 2
+        finally:
+            os._exit(code)  # nothing of pytest's goes on in the child
+    return exit_code(pid)
+
+
+def a_fit_of_its_own(libraries):
+    """In the child: the number is there, is lowered by a fit, and is there again."""
+    if numbers(libraries) != [8, 8]:
+        return False
+    watching = Watching(libraries)
+    model, table = small(learning_rate=watching)
+    model.fit(*table)
+    return watching.seen == {1} and numbers(libraries) == [8, 8]
+
+
+@needs_fork
+def test_a_fork_while_another_thread_fits(libraries):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def then(progress):
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    def fit():
+        model, table = small(learning_rate=Watching(libraries, then), batch_size=20)
+        model.fit(*table)
+
+    def main():
+        try:
+            assert begun.wait(PATIENCE)
+            assert numbers(libraries) == [1, 1]
+            assert in_child(lambda: a_fit_of_its_own(libraries)) == 0
+            assert numbers(libraries) == [1, 1]  # here the fit is still running
+        finally:
+            go_on.set()
+
+    in_threads(fit, main)
+    assert numbers(libraries) == [8, 8]
+
+
+@needs_fork
+def test_a_fork_while_another_thread_holds_the_lock(libraries):
+    with threads._limit.lock:
+        assert in_child(lambda: a_fit_of_its_own(libraries)) == 0
+
+
+@needs_fork
+def test_a_fork_in_the_middle_of_a_fit_that_goes_on_in_the_child(libraries):
+    pids = []
+
+    def then(progress):
+        if progress > 0.3 and not pids:
+            pids.append(fork())
+
+    model, table = small(learning_rate=Watching(libraries, then), batch_size=20)
+    code = 1
+    try:
+        model.fit(*table)
+        code = 0 if numbers(libraries) == [8, 8] and a_fit_of_its_own(libraries) else 2
+    finally:
+        if pids == [0]:
+            os._exit(code)
+    assert exit_code(pids[0]) == 0
+    assert code == 0
+
+
+@needs_fork
+def test_a_fit_that_is_forked_while_another_thread_holds_the_lock(libraries):
+    held, release, pids = threading.Event(), threading.Event(), []
+    limit = threads._limit
+
+    def hold():
+        with limit.lock:
+            held.set()
+            release.wait(PATIENCE)
+
+    worker = threading.Thread(target=hold, daemon=True)
+    code = 1
+    try:
+        with for_products_of(PRODUCT):
+            worker.start()
+            assert held.wait(PATIENCE)
+            pids.append(fork())
+            if pids[0]:
+                release.set()
+        code = 0 if numbers(libraries) == [8, 8] else 2
+    finally:
+        if pids == [0]:
+            os._exit(code)
+        release.set()
+        worker.join(PATIENCE)
+    assert exit_code(pids[0]) == 0
+    assert code == 0
