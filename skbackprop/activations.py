@@ -218,15 +218,15 @@ class GELU(Activation):
         np.multiply(z, ndtr(z), out=a)
 
     def _both(self, z, a, d):
-        cumulative = ndtr(z)
         # A density of 0 from |z| = 40 on, where z² would overflow for the largest z.
-        near = np.clip(z, -40, 40)
-        np.square(near, out=d)
-        np.exp(np.multiply(d, -0.5, out=d), out=d)
-        np.multiply(d, 1 / np.sqrt(2 * np.pi), out=d)  # φ(z)
-        np.multiply(d, near, out=d)
-        np.add(d, cumulative, out=d)  # Φ + z φ
-        np.multiply(z, cumulative, out=a)
+        t = np.abs(z)
+        np.square(np.minimum(t, 40, out=t), out=t)
+        np.exp(np.multiply(t, -0.5, out=t), out=t)
+        np.multiply(t, 1 / np.sqrt(2 * np.pi), out=t)  # φ(z)
+        np.multiply(t, z, out=t)
+        ndtr(z, out=d)  # Φ(z)
+        np.multiply(z, d, out=a)
+        np.add(d, t, out=d)  # Φ + z φ
 
 
 class SiLU(Activation):

@@ -98,21 +98,25 @@ class Fitting:
         rows = self.only_rows
         if weight is not None and not weight.all():  # a row of weight zero is no row
             rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
+            if not len(rows):
+                raise ValueError("sample_weight has only zero weights for these rows")
         if not self.early_stopping or validation is not None:
             return rows, None
-        rows = np.arange(n) if rows is None else rows.copy()
-        order = rows
+        order = np.arange(n if rows is None else len(rows))
         np.random.default_rng(self.split_seed).shuffle(order)
         fraction = self.params["validation_fraction"]
-        n_kept = int(np.ceil(fraction * len(rows)))
-        if n_kept < 2 or n_kept >= len(rows):
+        n_kept = int(np.ceil(fraction * len(order)))
+        if n_kept < 2 or n_kept >= len(order):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of "
-                f"your dataset: validation_fraction={fraction!r} of {len(rows)} rows is {n_kept} "
+                f"your dataset: validation_fraction={fraction!r} of {len(order)} rows is {n_kept} "
                 "(at least 2 and one row to train on are needed; n_samples="
-                f"{len(rows)})"
+                f"{len(order)})"
             )
-        return np.sort(order[n_kept:]), np.sort(order[:n_kept])
+        kept, train = order[:n_kept].copy(), order[n_kept:]
+        kept.sort()
+        train.sort()
+        return (train, kept) if rows is None else (rows[train], rows[kept])
 
     def _start(self, table, train, rng):
         """Scaling and first weights."""
@@ -157,7 +161,7 @@ class Fitting:
         if self.one_pass or not self.params["warm_start"]:
             return ""
         crc = 0
-        for M in (*table, *(validation or ())):
+        for M in (*table, *(validation or ()), self.only_rows):
             parts = (M.data, M.indices, M.indptr) if sparse.issparse(M) else (M,)
             for part in parts:
                 if part is not None:

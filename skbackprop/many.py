@@ -94,10 +94,9 @@ def fit_many(
             prepared[k][0].run(prepared[k][-1])
         else:
             _run([(prepared[k][0], prepared[k][-1]) for k in group])
-    fitted = [
-        model._finish(fitting, stacklevel=3) | about
-        for model, (fitting, about, *_) in zip(models, prepared, strict=True)
-    ]
+    fitted = []
+    for model, (fitting, about, *_) in zip(models, prepared, strict=True):
+        fitted.append(model._finish(fitting, stacklevel=3) | about)  # noqa: PERF401 - a frame less
     return [model._commit(attributes) for model, attributes in zip(models, fitted, strict=True)]
 
 
@@ -136,8 +135,14 @@ def _alike(a: Fitting, b: Fitting) -> bool:
         and a.data.weighted == b.data.weighted
         and a.model.theta.dtype == b.model.theta.dtype
         and a.objective.dropout == b.objective.dropout
-        and (a.at.samples, a.at.optimizer.get("t")) == (b.at.samples, b.at.optimizer.get("t"))
+        and _position(a) == _position(b)
     )
+
+
+def _position(fitting: Fitting) -> tuple[Any, ...]:
+    """What the learning rate and the optimizer's step depend on."""
+    at = fitting.at
+    return at.samples, at.slowdown, at.optimizer.get("t")
 
 
 def _stackable(fitting: Fitting) -> bool:

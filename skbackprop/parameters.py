@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .activations import ACTIVATIONS, CustomActivation
+from .activations import ACTIVATIONS, Activation, CustomActivation
 from .losses import LOSSES, CustomLoss, Loss
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES, OfProgress
@@ -274,7 +274,10 @@ def resolve_activation(spec: Any) -> Any:
     """The activation object of a name or of a user's own object."""
     if isinstance(spec, str):
         return ACTIVATIONS[spec]()
-    return spec if isinstance(spec, tuple(ACTIVATIONS.values())) else CustomActivation(spec)
+    formulas = isinstance(spec, Activation) and all(
+        getattr(type(spec), name) is getattr(Activation, name) for name in ("value", "derivative")
+    )
+    return spec if formulas else CustomActivation(spec)
 
 
 def _make(cls: Any, params: dict[str, Any]) -> Any:

@@ -214,7 +214,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     feature_names_in_ : ndarray of str
         Their names, if X has names that are all strings.
     theta_ : ndarray
-        All weights, then all biases, of the standardised network.
+        All weights of the standardised network: layer by layer the biases, then the rows of
+        the weight matrix.
     layer_sizes_, activations_, fit_intercept_ : list, list, bool
         The network that was fitted.
     X_shift_, X_scale_, y_shift_, y_scale_ : ndarray or None

@@ -68,7 +68,7 @@ class Rows:
             # 3 µs for 200 rows of 20, X[rows] twice that; mode: "raise" makes a copy.
             return self.X.take(rows, 0, self._buffer("_gathered", m), "clip")
         if self.X.flags.f_contiguous:  # of which np.take would copy the whole at every call
-            columns = self._buffer("_gathered", m).reshape(-1, m)
+            columns = self._buffer("_gathered", m).reshape(self.shape[1], m)
             return self.X.T.take(rows, 1, columns, "clip").T
         return self.X[rows]
 

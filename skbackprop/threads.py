@@ -47,6 +47,9 @@ class _Limit:
     """The fits that are running, and the numbers of threads before the first of them."""
 
     def __init__(self):
+        self.begin()
+
+    def begin(self) -> None:
         self.lock, self.fits, self.before, self.set_to = Lock(), 0, {}, {}
 
     def enter(self, n: int) -> None:
@@ -64,7 +67,7 @@ class _Limit:
 
     def leave(self) -> None:
         with self.lock:
-            self.fits -= 1
+            self.fits = max(0, self.fits - 1)  # a fit from before a fork is not counted
             if self.fits == 0:
                 self.restore()
 
@@ -74,27 +77,22 @@ class _Limit:
                 library.set_num_threads(n)
         self.before, self.set_to = {}, {}
 
+    def after_fork(self) -> None:
+        """The fits of other threads do not go on in the child, and one may have held the lock."""
+        self.restore()
+        self.begin()
+
 
 _limit = _Limit()
-
-
-def _after_fork():
-    # The fits of other threads do not go on in the child, and one may have held the lock.
-    global _limit
-    _limit.restore()
-    _limit = _Limit()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_limit.after_fork)
 
 
 @contextmanager
 def for_products_of(multiplications: int) -> Iterator[None]:
     """As many threads as the largest product, of so many multiplications, can use."""
-    limit = _limit
-    limit.enter(max(1, multiplications // PRODUCT))
+    _limit.enter(max(1, multiplications // PRODUCT))
     try:
         yield
     finally:
-        limit.leave()
+        _limit.leave()

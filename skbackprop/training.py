@@ -23,6 +23,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from .blocks import BLOCK, Call, block_views, blocks, run
+from .optimizers import Optimizer
 
 Array = np.ndarray
 
@@ -381,7 +382,7 @@ class Step:
             weight = batch.weight if network.stack or batch.weight is None else batch.weight[None]
             calls = objective.gradient(theta, gradient, batch, rngs)
             self.by_rows[k] = (*memory, weight), [*calls, *after], A_L
-        if hasattr(optimizer, "prepare"):
+        if getattr(type(optimizer), "step", None) is Optimizer.step:
             self.update = optimizer.prepare(theta, gradient, at.optimizer)
         else:  # a user's own
             self.update = lambda rate: optimizer.step(theta, gradient, rate, at.optimizer)
