@@ -57,7 +57,9 @@ def main():
         runs |= {g: function_time(f, dtype) for g, f in FUNCTIONS.items()}
         times = smallest_times(runs, options.rounds)
         step = {g: (times[g, 1 + EPOCHS] - times[g, 1]) / (EPOCHS * BATCHES) for g in fits}
-        print(f"{'-'.join(map(str, SIZES))}, {ROWS} rows, {dtype}: step, function alone (µs), ratio")
+        print(
+            f"{'-'.join(map(str, SIZES))}, {ROWS} rows, {dtype}: step, function alone (µs), ratio"
+        )
         for g, seconds in step.items():
             function = times.get(g, 0.0)
             ratio = seconds / (1.3 * step["relu"] + function)

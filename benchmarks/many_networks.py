@@ -46,9 +46,7 @@ def main():
             for e in (1, 1 + EPOCHS)
         }
         times = smallest_times(runs, options.rounds)
-        step = {
-            n: (times[n, 1 + EPOCHS] - times[n, 1]) / (EPOCHS * BATCHES) for n in (1, NETWORKS)
-        }
+        step = {n: (times[n, 1 + EPOCHS] - times[n, 1]) / (EPOCHS * BATCHES) for n in (1, NETWORKS)}
         together = fit_many(models(NETWORKS, 10), X, y)
         apart = [model.fit(X, y) for model in models(NETWORKS, 10)]
         difference = max(
@@ -56,7 +54,8 @@ def main():
         )
         print(
             f"{'-'.join(map(str, SIZES))}, {ROWS} rows, {dtype}: one {step[1] * 1e6:.1f} µs, "
-            f"{NETWORKS} together {step[NETWORKS] * 1e6:.1f} µs, {step[NETWORKS] / step[1]:.2f} times; "
+            f"{NETWORKS} together {step[NETWORKS] * 1e6:.1f} µs, "
+            f"{step[NETWORKS] / step[1]:.2f} times; "
             f"largest difference to separate fits {difference:.1e}"
         )
 

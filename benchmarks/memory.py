@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def memory_map(budget=100_000_000):
         resource.setrlimit(resource.RLIMIT_AS, (addresses + budget, resource.RLIM_INFINITY))
         model = BackpropRegressor(max_iter=1).fit(X, np.asarray(y))
         score = model.score(X[:1000], y[:1000])
-        print(f"a memory map of {X.nbytes / 1e6:.0f} MB trains in {budget / 1e6:.0f} MB: R² {score:.4f}")
+        size, limit = X.nbytes / 1e6, budget / 1e6
+        print(f"a memory map of {size:.0f} MB trains within {limit:.0f} MB: R² {score:.4f}")
 
 
 def main():
@@ -75,11 +77,12 @@ def main():
             model.fit(X[:1000], y[:1000])  # whatever is loaded or set up once
             if cls is MLPRegressor and solver == "lbfgs":
                 continue  # several times the table: more than many machines have
-            extra, _ = growth(lambda model=model: model.fit(X, y))
+            extra, _ = growth(partial(model.fit, X, y))
             print(f"fit    {cls.__name__:18s} {solver:6s} {extra / 1e6:8.1f} MB")
         model = cls(hidden_layer_sizes=(100, 100), max_iter=1).fit(X[:1000], y[:1000])
-        extra, out = growth(lambda model=model: model.predict(X))
-        print(f"predict {cls.__name__:17s}        {(extra - out.nbytes) / 1e6:8.1f} MB beyond the output")
+        extra, out = growth(partial(model.predict, X))
+        beyond = (extra - out.nbytes) / 1e6
+        print(f"predict {cls.__name__:17s}        {beyond:8.1f} MB more than it returns")
     del X, y
     memory_map()
 

@@ -54,17 +54,18 @@ class Activation(Settings):
         """A = g(Z)."""
         Z = _floating(Z)
         out = np.empty_like(Z) if out is None else out
-        run(in_blocks(self._value, Z, out))
+        run(in_blocks(self._value, *np.atleast_1d(Z, out)))
         return out
 
     def derivative(self, Z: Array, A: Array, out: Array | None = None) -> Array:
         """g'(Z)."""
         A = _floating(A)
         out = np.empty_like(A) if out is None else out
+        z, a, d = np.atleast_1d(_floating(Z), A, out)
         if self.from_A:
-            run(in_blocks(self._derivative, A, out))
+            run(in_blocks(self._derivative, a, d))
         else:
-            run(in_blocks(lambda z, d: self._both(z, np.empty_like(z), d), _floating(Z), out))
+            run(in_blocks(lambda z, d: self._both(z, np.empty_like(z), d), z, d))
         return out
 
     def forward(self, Z: Array, A: Array, G: Array | None = None) -> list[Call]:
@@ -170,6 +171,11 @@ class ELU(Activation):
 
     alpha: float = 1.0
     initialization = "he"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.alpha >= 0:  # the sign of a would not be that of z
+            raise ValueError(f"alpha must be >= 0; got {self.alpha!r}")
 
     def _value(self, z, a):
         negative = np.minimum(z, zeros_like(z))

@@ -40,15 +40,20 @@ def block_views(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     first = arrays[0]
     if first.size <= BLOCK:
         yield arrays
-        return
-    if first.ndim > 1:
-        flat = [M.ravel("K") for M in arrays]  # in the order of memory; a copy if there are gaps
-        one_order = all(M.strides == first.strides for M in arrays)
-        if one_order and all(map(np.may_share_memory, flat, arrays)):
-            yield from block_views(*flat)
-            return
-    for rows in blocks(len(first), max(1, BLOCK * len(first) // first.size)):
-        yield tuple(M[rows] for M in arrays)
+    elif first.ndim > 1 and all(M.strides == first.strides and in_one_piece(M) for M in arrays):
+        yield from block_views(*(M.ravel("K") for M in arrays))  # views, in the order of memory
+    elif first.size > BLOCK * len(first):
+        for matrices in zip(*arrays, strict=True):
+            yield from block_views(*matrices)
+    else:
+        for rows in blocks(len(first), BLOCK * len(first) // first.size):
+            yield tuple(M[rows] for M in arrays)
+
+
+def in_one_piece(M: Array) -> bool:
+    """Whether the entries of M follow each other in memory, in whatever order of the axes."""
+    extent = sum((n - 1) * abs(s) for n, s in zip(M.shape, M.strides, strict=True))
+    return M.nbytes == M.itemsize + extent and min(M.strides, default=1) > 0
 
 
 def in_blocks(function: Callable[..., Any], *arrays: Array) -> list[Call]:
@@ -67,8 +72,7 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> list[Call]:
 
 def entries(M: Array) -> Array:
     """All entries of M along one axis, in the order of memory; M itself if it has gaps."""
-    flat = M.ravel("K")
-    return flat if np.may_share_memory(flat, M) else M
+    return M.ravel("K") if in_one_piece(M) else M
 
 
 @cache

@@ -104,13 +104,15 @@ def product(X: Array, Y: Array, out: Array | None = None) -> Call:
     (8, 100). An outer product is a case by itself: (200, 1) (1, 100) takes np.matmul 23 µs,
     np.multiply 15 and np.dot 8.
     """
-    outer = X.shape[-1] == 1
-    if out is not None and out.ndim == 2 and out.flags.c_contiguous:
+    if X.shape[-1] != Y.shape[-2]:
+        raise ValueError(f"mismatch of the matrices of a product: {X.shape} and {Y.shape}")
+    outer, ndim = X.shape[-1] == 1, X.ndim
+    if out is not None and X.dtype == Y.dtype == out.dtype and ndim == Y.ndim == out.ndim:
         small = out.nbytes <= SMALL and X.flags.forc and Y.flags.forc
-        if outer or small:
+        if ndim == 2 and out.flags.c_contiguous and (outer or small):
             return partial(np.dot, X, Y, out)
-    if out is not None and outer and out.ndim == 3:
-        return partial(run, [product(*matrices) for matrices in zip(X, Y, out, strict=True)])
+        if ndim == 3 and outer and len(X) == len(Y):
+            return partial(run, [product(*matrices) for matrices in zip(X, Y, out, strict=True)])
     return partial(np.multiply if outer else np.matmul, X, Y, out)
 
 

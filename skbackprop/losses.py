@@ -23,6 +23,7 @@ run over that table.
 """
 
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
@@ -59,12 +60,12 @@ class Loss(Settings):
         The output activation for which ``derivative_Z`` gives df/dZ[L] directly.
     """
 
-    degree = None
-    translation_invariant = False
-    best_is_mean = False
-    positive = False
-    output_activation = "identity"
-    canonical = None
+    degree: ClassVar[float | None] = None
+    translation_invariant: ClassVar[bool] = False
+    best_is_mean: ClassVar[bool] = False
+    positive: ClassVar[bool] = False
+    output_activation: ClassVar[str] = "identity"
+    canonical: ClassVar[str | None] = None
 
     def elementwise(self, A: Array, Y: Array) -> Array:
         """ℓ(a, y)."""

@@ -96,7 +96,7 @@ def fit_many(
             _run([(prepared[k][0], prepared[k][-1]) for k in group])
     fitted = []
     for model, (fitting, about, *_) in zip(models, prepared, strict=True):
-        fitted.append(model._finish(fitting, stacklevel=3) | about)  # noqa: PERF401 - a frame less
+        fitted.append(model._finish(fitting, stacklevel=3) | about)
     return [model._commit(attributes) for model, attributes in zip(models, fitted, strict=True)]
 
 

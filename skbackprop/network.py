@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blocks import BLOCK, Call, block_views, blocks, entries, run
+from .blocks import BLOCK, Call, block_views, blocks, entries, in_blocks, run
 from .calculus import addition, elementwise, left_multiplication, product, right_multiplication
 
 Array = np.ndarray
@@ -289,7 +289,8 @@ class Network:
                     calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:
                 # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
-                calls += _through_activation(g[l], *ws.entries(l, "dA", "A", "G", "dZ"), ws.scratch)
+                matrices = ws.entries(l, "dA", "A", "G", "dZ")
+                calls += _through_activation(g[l], ws.scratch, *matrices)
             # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
         return calls
@@ -306,7 +307,7 @@ class Network:
         is left, for the default network a sixth of the step (8-100-1, 200 rows: 58 and 49 µs).
         """
         g, u, w, R, G1 = self.g[1], ws.dZ[2], W[2], ws.R, ws.dA1[1]
-        calls = [partial(np.multiply, ws.H1[0], u, R)]  # diag(u) [1 A[0]]
+        calls: list[Call] = [partial(np.multiply, ws.H1[0], u, R)]  # diag(u) [1 A[0]]
         if g.from_A:
             calls += [g.prepare_derivative(a, d) for a, d in block_views(ws.A1[1], G1)]
         else:
@@ -339,12 +340,13 @@ def _keeps_1(g: Any) -> bool:
     return g.in_place and bool(g.value(np.ones(1))[0] == 1)
 
 
-def _through_activation(g, dA, A, G, dZ, scratch) -> list[Call]:
+def _through_activation(g: Any, scratch: Array, dA: Any, A: Any, G: Any, dZ: Any) -> list[Call]:
     """df/dZ = df/dA ⊙ g'(Z)."""
     if g.is_identity:
         return [] if dZ is dA else [addition.prepare(dA, out=dZ)]
-    if not g.from_A:  # G is g'(Z), from the way forward
-        return [elementwise.prepare(dA, G, out=dZ)]
+    if G is not None:  # g'(Z), from the way forward unless it comes from A
+        derivative = in_blocks(g._derivative, A, G) if g.from_A else []
+        return [*derivative, elementwise.prepare(dA, G, out=dZ)]
 
     calls = []
     for dA_, A_, dZ_ in block_views(*map(entries, (dA, A, dZ))):

@@ -31,15 +31,20 @@ FLUSH = 64  # steps
 
 
 class Optimizer(Settings):
-    """``step`` from ``prepare``, which is what a subclass defines."""
+    """``step`` from ``prepare``, which a subclass defines."""
 
     def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
         """A step on these arrays, to be called with the learning rate."""
         raise NotImplementedError
 
     def step(self, theta: Array, gradient: Array, learning_rate: float, state: dict) -> None:
-        """One step; training calls what ``prepare`` returns, which saves 1 µs of 6."""
+        """One step. What ``prepare`` returns takes 1 µs of 6 less."""
         self.prepare(theta, gradient, state)(learning_rate)
+
+    @property
+    def steps_as_prepared(self) -> bool:
+        """False for a user's subclass with a ``step`` of its own."""
+        return type(self).step is Optimizer.step
 
 
 class SGD(Optimizer):

@@ -14,7 +14,7 @@ class Settings:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = cls.__dict__.get("__annotations__", {})
+        own = [name for name, kind in cls.__annotations__.items() if "ClassVar" not in str(kind)]
         cls.fields = (*cls.fields, *(name for name in own if name not in cls.fields))
 
     def __init__(self, *args: Any, **kwargs: Any):

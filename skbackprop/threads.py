@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -50,7 +51,9 @@ class _Limit:
         self.begin()
 
     def begin(self) -> None:
-        self.lock, self.fits, self.before, self.set_to = Lock(), 0, {}, {}
+        self.lock, self.fits = Lock(), 0
+        self.before: dict[Any, int] = {}
+        self.set_to: dict[Any, int] = {}
 
     def enter(self, n: int) -> None:
         with self.lock:
@@ -85,7 +88,7 @@ class _Limit:
 
 _limit = _Limit()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_limit.after_fork)
+    os.register_at_fork(after_in_child=lambda: _limit.after_fork())
 
 
 @contextmanager

@@ -23,7 +23,6 @@ import numpy as np
 from scipy.optimize import minimize
 
 from .blocks import BLOCK, Call, block_views, blocks, run
-from .optimizers import Optimizer
 
 Array = np.ndarray
 
@@ -299,7 +298,7 @@ class Feed:
         rows = self.rows[:, start:stop].reshape(-1)
         self.X1.take(rows, 0, X1, "clip")  # mode: "raise" makes a copy
         self.Y.take(rows, 0, Y, "clip")
-        if weight is not None:
+        if self.weight is not None:
             np.multiply(self.weight[:, start:stop], 1 / (stop - start), out=weight)
 
     def losses(self, loss: Any, n: int) -> list[float]:
@@ -340,7 +339,7 @@ def epochs(
         feed.begin_pass(rngs, how.shuffle)
         totals, seen, late = np.zeros(len(data)), 0, False
         rate, schedule = at.slowdown * how.learning_rate, how.schedule
-        factor = None if schedule.planned else schedule(0.0, at.samples)  # of the whole pass
+        factor = 1.0 if schedule.planned else schedule(0.0, at.samples)  # of the whole pass
         for window in blocks(n_batches, at_once):
             start = edges[window.start]
             feed.load(start, edges[window.stop])
@@ -382,7 +381,7 @@ class Step:
             weight = batch.weight if network.stack or batch.weight is None else batch.weight[None]
             calls = objective.gradient(theta, gradient, batch, rngs)
             self.by_rows[k] = (*memory, weight), [*calls, *after], A_L
-        if getattr(type(optimizer), "step", None) is Optimizer.step:
+        if getattr(optimizer, "steps_as_prepared", False):
             self.update = optimizer.prepare(theta, gradient, at.optimizer)
         else:  # a user's own
             self.update = lambda rate: optimizer.step(theta, gradient, rate, at.optimizer)
