@@ -31,6 +31,7 @@ for a block of entries, as methods that write to their last argument or argument
 """
 
 from functools import partial
+from math import pi, sqrt
 
 import numpy as np
 from scipy.special import ndtr
@@ -228,7 +229,7 @@ class GELU(Activation):
         t = np.abs(z)
         np.square(np.minimum(t, 40, out=t), out=t)
         np.exp(np.multiply(t, -0.5, out=t), out=t)
-        np.multiply(t, 1 / np.sqrt(2 * np.pi), out=t)  # φ(z)
+        np.multiply(t, 1 / sqrt(2 * pi), out=t)  # φ(z)
         np.multiply(t, z, out=t)
         ndtr(z, out=d)  # Φ(z)
         np.multiply(z, d, out=a)
