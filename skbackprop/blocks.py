@@ -72,6 +72,8 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> list[Call]:
 
 def entries(M: Array) -> Array:
     """All entries of M along one axis, in the order of memory; M itself if it has gaps."""
+    if M.flags.c_contiguous:
+        return M.reshape(-1)
     return M.ravel("K") if in_one_piece(M) else M
 
 

@@ -82,24 +82,20 @@ class Workspace:
         Whether there are masks.
     keep : bool
         Whether every matrix has memory of its own, to look at afterwards.
-    forward_only : bool
-        For predictions: A[l] gives its memory to A[l+2].
     memory : dict, optional
         That of a workspace for as many rows or more, to share.
     """
 
-    def __init__(
-        self, network, m, dtype, dropout=False, keep=False, forward_only=False, memory=None
-    ):
-        self.options = {"dropout": dropout, "keep": keep, "forward_only": forward_only}
+    in_turn = False
+
+    def __init__(self, network, m, dtype, dropout=False, keep=False, memory=None):
+        self.options = {"dropout": dropout, "keep": keep}
         self.network, self.m, self.dtype = network, m, np.dtype(dtype)
         self.memory: dict[Any, Array] = {} if memory is None else memory
-        self.in_turn = forward_only
-        one, g, L = int(network.fit_intercept), network.g, network.L
-        self.widths = [n + one for n in network.sizes[:-1]] + network.sizes[-1:]
-        self.n_rows = prod(network.stack) * m  # of all networks of a stack
-        new, nothing = self._matrix, [None] * (L + 1)
-        self.A1 = [new("A", l, in_turn=forward_only and 0 < l < L) for l in range(L + 1)]
+        self.widths, self.n_rows = network.widths, prod(network.stack) * m
+        new, g, L = self._matrix, network.g, network.L
+        nothing: Matrices = [None] * (L + 1)
+        self.A1 = [new("A", l) for l in range(L + 1)]
         self.Z1, self.H1 = [None, *self.A1[1:]], self.A1[:]
         self.G1, self.D1, self.dA1, self.dZ1 = nothing[:], nothing[:], nothing[:], nothing[:]
         for l in range(1, L + 1):
@@ -107,27 +103,25 @@ class Workspace:
                 self.Z1[l] = new("Z", l)
             if dropout and l < L:
                 self.D1[l], self.H1[l] = new("D", l), new("H", l)
-            if not forward_only:
-                self.G1[l] = new("G", l) if keep or not g[l].from_A else None
-                self.dA1[l] = new("dA", l, in_turn=not keep and l < L)
-                self.dZ1[l] = new("dZ", l) if keep else self.dA1[l]
-        self.A, self.Z, self.H = (self._without_ones(M) for M in (self.A1, self.Z1, self.H1))
-        if not forward_only:
-            self.scratch = self._flat(("scratch", 0), min(BLOCK, self.n_rows * max(self.widths)))
-            gradients = self.G1, self.D1, self.dA1, self.dZ1
-            self.G, self.D, self.dA, self.dZ = map(self._without_ones, gradients)
-            self.R = new("R", 0) if not keep and self._pays_without_dZ_1() else None
-        else:
-            self.G = self.D = nothing
+            if keep or not g[l].from_A:
+                self.G1[l] = new("G", l)
+            self.dA1[l] = new("dA", l, in_turn=not keep and l < L)
+            self.dZ1[l] = new("dZ", l) if keep else self.dA1[l]
+        self.A, self.Z, self.H, self.G, self.D, self.dA, self.dZ = map(
+            network.without_ones,
+            (self.A1, self.Z1, self.H1, self.G1, self.D1, self.dA1, self.dZ1),
+        )
+        self.scratch = self._flat(("scratch", 0), min(BLOCK, self.n_rows * max(self.widths[1:])))
+        self.R = new("R", 0) if not keep and self._pays_without_dZ_1() else None
 
     def rows(self, m: int) -> "Workspace":
         """The same memory for a batch of m rows, no more than it was made for."""
         return Workspace(self.network, m, self.dtype, memory=self.memory, **self.options)
 
-    def entries(self, l: int, *names: str) -> list[Any]:
+    def entries(self, l: int, in_place: bool, *names: str) -> list[Any]:
         """Matrices of layer l for a function that goes entry by entry."""
         # Whole pieces of memory, but to a function of the user's the matrices as they are.
-        one = "1" if self.network.g[l].in_place else ""
+        one = "1" if in_place else ""
         return [getattr(self, name + one)[l] for name in names]
 
     def _pays_without_dZ_1(self):
@@ -136,16 +130,11 @@ class Workspace:
             return False
         return 2 * self.widths[0] <= self.widths[1] and self.m * self.widths[1] >= 8192
 
-    def _without_ones(self, matrices):
-        one, L = int(self.network.fit_intercept), self.network.L
-        views = [M if M is None else M[..., one:] for M in matrices[:L]]
-        return [*views, matrices[L]]
-
     def _matrix(self, name, l, in_turn=False):
         """Memory for a matrix of layer l, or for that of every second layer."""
         width = self.widths[l]
         if in_turn:
-            flat = self._flat((name, f"in turn {l % 2}"), self.n_rows * max(self.widths))
+            flat = self._flat((name, f"in turn {l % 2}"), self.n_rows * max(self.widths[1:]))
         else:
             flat = self._flat((name, l), self.n_rows * width)
         size = self.n_rows * width
@@ -158,6 +147,25 @@ class Workspace:
             flat = (np.zeros if key[0].startswith("d") else np.ones)(size, self.dtype)
             self.memory[key] = flat
         return flat
+
+
+class PredictionWorkspace:
+    """Two pieces of memory that the layers use in turn, for a forward pass alone."""
+
+    in_turn = True
+
+    def __init__(self, network: "Network", m: int, dtype: Any):
+        widths = network.widths
+        memory = np.empty((2, m * max(widths[1:])), dtype)
+        self.A1: Matrices = [np.ones((m, widths[0]), dtype)]
+        self.A1 += [memory[l % 2, : m * n].reshape(m, n) for l, n in enumerate(widths[1:], 1)]
+        self.A = network.without_ones(self.A1)
+        self.H1, self.Z1, self.Z = self.A1, self.A1, self.A
+        self.D1 = self.G1 = self.G = [None] * len(widths)
+        if not all(g.in_place for g in network.g[1:]):
+            self.Z = self.Z1 = [None, *(np.empty_like(M) for M in self.A[1:])]
+
+    entries = Workspace.entries
 
 
 class Network:
@@ -193,6 +201,7 @@ class Network:
         shapes = [(*stack, m, n) for m, n in zip(inputs, self.sizes[1:], strict=False)]
         self.shapes = [(shape, prod(shape)) for shape in shapes]
         self.n_parameters = sum(size for _, size in self.shapes)
+        self.widths = [*inputs[:-1], self.sizes[-1]]  # of a matrix with the column before it
 
     def stacked(self, K: int) -> "Network":
         """K networks like this one."""
@@ -211,6 +220,12 @@ class Network:
         """The vector of network k."""
         matrices = [M[k].reshape(-1) for M in self.matrices(stacked)[1:]]
         return np.concatenate(matrices, out=out)
+
+    def without_ones(self, matrices: Matrices) -> Matrices:
+        """The matrices proper, of those with a column before them below layer L."""
+        one = int(self.fit_intercept)
+        views = [M if M is None else M[..., one:] for M in matrices[:-1]]
+        return [*views, matrices[-1]]
 
     def matrices(self, theta: Array) -> Matrices:
         """bW, views of theta."""
@@ -244,9 +259,7 @@ class Network:
         """Every matrix that forward and backward need for m rows."""
         return Workspace(self, m, dtype, **options)
 
-    def forward(
-        self, bW: Matrices, ws: Workspace, p: float = 0.0, rngs: Sequence = ()
-    ) -> list[Call]:
+    def forward(self, bW: Matrices, ws: Any, p: float = 0.0, rngs: Sequence = ()) -> list[Call]:
         """Calls that fill Z and A, and at last A[L], the predictions for A[0].
 
         p is the share of dropout, if the workspace has masks, and rngs[k] the generator of
@@ -256,7 +269,7 @@ class Network:
         calls: list[Call] = []
         for l in range(1, self.L + 1):
             calls.append(product(H1[l - 1], bW[l], out=Z[l]))  # Z[l] = A[l-1] W[l] + 1 b[l]
-            calls += g[l].forward(*ws.entries(l, "Z", "A", "G"))  # A[l] = g[l](Z[l])
+            calls += g[l].forward(*ws.entries(l, g[l].in_place, "Z", "A", "G"))  # A[l] = g[l](Z[l])
             if l < self.L and self.fit_intercept and (ws.in_turn or not _keeps_1(g[l])):
                 calls.append(partial(A1[l][..., 0].fill, 1))
             if D1[l] is not None:
@@ -289,7 +302,7 @@ class Network:
                     calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:
                 # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
-                matrices = ws.entries(l, "dA", "A", "G", "dZ")
+                matrices = ws.entries(l, g[l].in_place, "dA", "A", "G", "dZ")
                 calls += _through_activation(g[l], ws.scratch, *matrices)
             # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
@@ -323,11 +336,11 @@ class Network:
         """out = A[L], block by block; ``take(rows, out)`` puts rows of A[0] into out."""
         bW = self.matrices(theta)
         m = max(1, min(len(out), PREDICTION_ENTRIES // max(self.sizes)))
-        ws = self.workspace(m, theta.dtype, forward_only=True)
+        ws = PredictionWorkspace(self, m, theta.dtype)
         calls = self.forward(bW, ws)
         for rows in blocks(len(out), m):
             if rows.stop - rows.start < m:
-                ws = ws.rows(rows.stop - rows.start)
+                ws = PredictionWorkspace(self, rows.stop - rows.start, theta.dtype)
                 calls = self.forward(bW, ws)
             take(rows, ws.A[0])
             run(calls)
