@@ -118,10 +118,10 @@ class Workspace:
         """The same memory for a batch of m rows, no more than it was made for."""
         return Workspace(self.network, m, self.dtype, memory=self.memory, **self.options)
 
-    def entries(self, l: int, in_place: bool, *names: str) -> list[Any]:
+    def entries(self, l: int, *names: str) -> list[Any]:
         """Matrices of layer l for a function that goes entry by entry."""
         # Whole pieces of memory, but to a function of the user's the matrices as they are.
-        one = "1" if in_place else ""
+        one = "1" if self.network.g[l].in_place else ""
         return [getattr(self, name + one)[l] for name in names]
 
     def _pays_without_dZ_1(self):
@@ -155,7 +155,7 @@ class PredictionWorkspace:
     in_turn = True
 
     def __init__(self, network: "Network", m: int, dtype: Any):
-        widths = network.widths
+        self.network, widths = network, network.widths
         memory = np.empty((2, m * max(widths[1:])), dtype)
         self.A1: Matrices = [np.ones((m, widths[0]), dtype)]
         self.A1 += [memory[l % 2, : m * n].reshape(m, n) for l, n in enumerate(widths[1:], 1)]
@@ -269,7 +269,7 @@ class Network:
         calls: list[Call] = []
         for l in range(1, self.L + 1):
             calls.append(product(H1[l - 1], bW[l], out=Z[l]))  # Z[l] = A[l-1] W[l] + 1 b[l]
-            calls += g[l].forward(*ws.entries(l, g[l].in_place, "Z", "A", "G"))  # A[l] = g[l](Z[l])
+            calls += g[l].forward(*ws.entries(l, "Z", "A", "G"))  # A[l] = g[l](Z[l])
             if l < self.L and self.fit_intercept and (ws.in_turn or not _keeps_1(g[l])):
                 calls.append(partial(A1[l][..., 0].fill, 1))
             if D1[l] is not None:
@@ -302,7 +302,7 @@ class Network:
                     calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:
                 # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
-                matrices = ws.entries(l, g[l].in_place, "dA", "A", "G", "dZ")
+                matrices = ws.entries(l, "dA", "A", "G", "dZ")
                 calls += _through_activation(g[l], ws.scratch, *matrices)
             # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
