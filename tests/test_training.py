@@ -4,6 +4,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
+from allocation import CONSTANT, peak_memory
 from scipy import sparse
 
 from skbackprop import training
@@ -545,3 +546,31 @@ def test_lbfgs_reports_every_iteration_and_stops_when_told(network, stop_at):
         # 1e-6 is asked for; the other criterion of scipy, a relative fall of f below 2e-9,
         # may stop it a little earlier.
         assert np.abs(gradient).max() < 1e-3
+
+
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_pass_allocates_nothing_that_grows(optimizer, small, monkeypatch):
+    """Gather, forward, loss, backward, update: rule 1 of the core, over a whole pass.
+
+    Batch and network are such that any matrix of a layer, and the weights of one, would by
+    themselves be more than what is allowed.
+    """
+    if not small:
+        monkeypatch.setattr(training, "TABLE_ENTRIES", 0)
+    rows, features, hidden = 2048, 8, 520
+    network = Network(
+        [features, hidden, hidden, 1], [ACTIVATIONS["relu"]()] * 2 + [ACTIVATIONS["identity"]()]
+    )
+    assert 8 * min(rows // 2 * hidden, hidden * hidden) > CONSTANT
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((rows, features)), rng.standard_normal((rows, 1))
+    data = Data(Rows(X, np.float64), Rows(Y, np.float64), rng.uniform(1, 2, rows), 1.5)
+    at, made = Progress(network.initialize(rng), rng=rng), OPTIMIZERS[optimizer]()
+    at.optimizer = made.init(at.theta)
+    objective = Objective(network, LOSSES["squared_error"](), penalty=1e-4)
+    how = MiniBatch(made, Constant(), 1e-3, rows // 2, max_iter=10, clip_norm=1.0)
+    passes = epochs(objective, [data], how, at, [rng])
+    next(passes)  # which makes all the memory there is
+    # Y of a window, and the temporaries of its loss: 2048 rows of one number, a few times.
+    assert peak_memory(lambda: next(passes)) < CONSTANT
