@@ -51,6 +51,12 @@ class Activation(Settings):
     in_place = True  # whether A may take Z's memory
     is_identity = False  # df/dZ is df/dA then
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in ("value", "derivative"):  # a subclass's own formula is the one to prepare
+            if f"_{name}" in vars(cls) and f"prepare_{name}" not in vars(cls):
+                setattr(cls, f"prepare_{name}", getattr(Activation, f"prepare_{name}"))
+
     def value(self, Z: Array, out: Array | None = None) -> Array:
         """A = g(Z)."""
         Z = _floating(Z)
@@ -69,12 +75,12 @@ class Activation(Settings):
             run(in_blocks(lambda z, d: self._both(z, np.empty_like(z), d), z, d))
         return out
 
-    def forward(self, Z: Array, A: Array, G: Array | None = None) -> list[Call]:
-        """Calls that set A = g(Z) and, if there is a G, G = g'(Z) for a class with ``_both``."""
+    def forward(self, Z: Array, A: Array, S: Array | None = None) -> list[Call]:
+        """Calls that set A = g(Z) and, if there is an S, S = g'(Z) for a class with ``_both``."""
         Z, A = entries(Z), entries(A)
-        if self.from_A or G is None:
+        if self.from_A or S is None:
             return [self.prepare_value(z, a) for z, a in block_views(Z, A)]
-        return in_blocks(self._both, Z, A, entries(G))
+        return in_blocks(self._both, Z, A, entries(S))
 
     def _value(self, z, a):
         self.prepare_value(z, a)()
@@ -101,7 +107,7 @@ class Identity(Activation):
     output = "any"
     is_identity = True
 
-    def forward(self, Z, A, G=None):
+    def forward(self, Z, A, S=None):
         return [] if A is Z else super().forward(Z, A)
 
     def _value(self, z, a):
@@ -288,7 +294,7 @@ class Mish(Activation):
 
 
 class Softplus(Activation):
-    """g(z) = log(1 + exp z);  g' = σ(z), the logistic function."""
+    """g(z) = log(1 + exp z) = max(0, z) + log(1 + exp(-|z|));  g' = σ(z), the logistic function."""
 
     initialization = "he"
     output = "scale"
@@ -335,9 +341,9 @@ class CustomActivation(Activation):
     def derivative(self, Z, A, out=None):
         return _into(out, self.g.derivative(Z, A, out=out))
 
-    def forward(self, Z, A, G=None):
+    def forward(self, Z, A, S=None):
         calls = [partial(self.value, Z, A)]
-        return calls if G is None else [*calls, partial(self.derivative, Z, A, G)]
+        return calls if S is None else [*calls, partial(self.derivative, Z, A, S)]
 
     def __repr__(self):
         return repr(self.g)
@@ -366,7 +372,7 @@ def _logistic(z, e, out):
 
 
 def _slope_of_elu(a, left, right, d):
-    """`right` where a > 0, else a + left: the first of a > 0 and a ≤ 0 as 0 and 1."""
+    """`right` where a > 0, else a + left: left + (right - left) [a > 0] + min(a, 0)."""
     np.greater(a, zero_like(a), out=d)
     np.multiply(d, right - left, out=d)
     np.add(d, left, out=d)

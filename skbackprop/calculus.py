@@ -1,8 +1,9 @@
 """The matrix calculus: five rules, as functions on arrays and as composable objects.
 
 f is a scalar function of a matrix G, and G a function of a matrix X. A rule gives df/dX
-from df/dG and the constant of G; df/dX has the shape of X and holds the partial
-derivative with respect to each entry. A letter with a d in front is the derivative of f
+from df/dG and what it needs of G (the constant W or C, or g'(X)); df/dX has the shape of X
+and holds the partial derivative with respect to each entry. A letter with a d in front is the
+derivative of f
 with respect to it: dG = df/dG.
 
 ==============================  ===================  =============================
@@ -51,7 +52,7 @@ class Rule:
 
     ``rule.prepare(dG, constant, out)`` is a function without arguments that computes it, into
     `out` and from what the arrays then hold, whenever it is called: the form in which
-    training uses the rules. Both come from the one definition below.
+    training uses the rules. Both come from the one definition below, which returns the call.
     """
 
     def __init__(self, prepare: Callable[..., Call]):

@@ -44,8 +44,8 @@ class Loss(Settings):
     Attributes
     ----------
     degree : float or None
-        d of ℓ(s a, s y) = s^d ℓ(a, y): how the loss changes with y's units. For Huber and
-        log cosh it holds if δ (for log cosh the unit 1) is multiplied by s too, as it is
+        d of ℓ(c a, c y) = c^d ℓ(a, y): how the loss changes with y's units. For Huber and
+        log cosh it holds if δ (for log cosh the unit 1) is multiplied by c too, as it is
         when δ is said in standard deviations of y. None if there is no such rule; the
         regressor then leaves y as it is.
     translation_invariant : bool
@@ -171,7 +171,7 @@ class SquaredError(Loss):
         G = out
         calls = [
             partial(np.subtract, A, Y, G),  # G(A) = A - Y
-            calculus.squared_frobenius_norm.prepare(G, c, out=out),  # df/dG
+            calculus.squared_frobenius_norm.prepare(G, c, out=out),  # df/dG, over G
         ]  # df/dA is the same, by the rule of addition: C = -Y plays no part
         return calls if weight is None else [*calls, partial(np.multiply, out, weight, out)]
 

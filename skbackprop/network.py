@@ -21,6 +21,8 @@ Biases take part in the products. With b[l] on top of W[l] and a column of ones 
     Z[l] = [1 A[l-1]] [b[l]; W[l]]          [df/db[l]; df/dW[l]] = [1 A[l-1]]ᵀ df/dZ[l]
 
 are the formulas above, and the passes that would add 1 b[l] to Z[l] and sum df/dZ[l] are saved.
+A network of one hidden layer and one output has its last product in another order
+(`Network._without_dZ_1`), which saves df/dA[1] and df/dZ[1].
 bW[l] is [b[l]; W[l]], and the flat vector theta of all weights is bW[1], …, bW[L] one after the
 other; the gradient is alike.
 
@@ -62,12 +64,14 @@ class Weights(NamedTuple):
 class Workspace:
     """The matrices of one batch, made once and used by every step.
 
-    A, Z, dA, dZ as in the module's legend, and G[l] = g[l]'(Z[l]), which is there if it comes
-    from Z[l] (else g' is taken from A[l] on the way back, a block at a time, in `scratch`).
+    A, Z, dA, dZ as in the module's legend, and the slopes S[l] = g[l]'(Z[l]), which are there if
+    they come from Z[l] (else they are taken from A[l] on the way back, a block at a time, in
+    `scratch`).
     With dropout D[l] is the mask of layer l, and H[l] = A[l] ⊙ D[l] what layer l + 1 reads;
     without it H[l] is A[l].
 
-    Those of a layer below L have a column before them: A1[l] is [1 A[l]] and A[l] a view of it.
+    Those of a layer below L have a column before them: A1[l] is [1 A[l]] and A[l] a view of it
+    (A1[L] is A[L], and without biases A1[l] is A[l]).
     What is done entry by entry is done to A1[l], which is one piece of memory; the ones are
     set again if need be. A matrix that is not needed any more gives its memory to the next:
     Z[l] to A[l], dA[l] to dZ[l], dA[l+2] to dA[l].
@@ -86,7 +90,7 @@ class Workspace:
         That of a workspace for as many rows or more, to share.
     """
 
-    in_turn = False
+    ones_are_lost = False
 
     def __init__(self, network, m, dtype, dropout=False, keep=False, memory=None):
         self.options = {"dropout": dropout, "keep": keep}
@@ -97,19 +101,19 @@ class Workspace:
         nothing: Matrices = [None] * (L + 1)
         self.A1 = [new("A", l) for l in range(L + 1)]
         self.Z1, self.H1 = [None, *self.A1[1:]], self.A1[:]
-        self.G1, self.D1, self.dA1, self.dZ1 = nothing[:], nothing[:], nothing[:], nothing[:]
+        self.S1, self.D1, self.dA1, self.dZ1 = nothing[:], nothing[:], nothing[:], nothing[:]
         for l in range(1, L + 1):
             if keep or not g[l].in_place:
                 self.Z1[l] = new("Z", l)
             if dropout and l < L:
                 self.D1[l], self.H1[l] = new("D", l), new("H", l)
             if keep or not g[l].from_A:
-                self.G1[l] = new("G", l)
+                self.S1[l] = new("S", l)
             self.dA1[l] = new("dA", l, in_turn=not keep and l < L)
             self.dZ1[l] = new("dZ", l) if keep else self.dA1[l]
-        self.A, self.Z, self.H, self.G, self.D, self.dA, self.dZ = map(
-            network.without_ones,
-            (self.A1, self.Z1, self.H1, self.G1, self.D1, self.dA1, self.dZ1),
+        self.A, self.Z, self.H, self.S, self.D, self.dA, self.dZ = map(
+            network.without_column,
+            (self.A1, self.Z1, self.H1, self.S1, self.D1, self.dA1, self.dZ1),
         )
         self.scratch = self._flat(("scratch", 0), min(BLOCK, self.n_rows * max(self.widths[1:])))
         self.R = new("R", 0) if not keep and self._pays_without_dZ_1() else None
@@ -118,14 +122,18 @@ class Workspace:
         """The same memory for a batch of m rows, no more than it was made for."""
         return Workspace(self.network, m, self.dtype, memory=self.memory, **self.options)
 
-    def entries(self, l: int, *names: str) -> list[Any]:
+    def whole(self, l: int, *names: str) -> list[Any]:
         """Matrices of layer l for a function that goes entry by entry."""
         # Whole pieces of memory, but to a function of the user's the matrices as they are.
         one = "1" if self.network.g[l].in_place else ""
         return [getattr(self, name + one)[l] for name in names]
 
     def _pays_without_dZ_1(self):
-        """Whether ``Network._without_dZ_1`` saves more on Z[1] than it costs on A[0]."""
+        """Whether ``Network._without_dZ_1`` saves more on Z[1] than it costs on A[0].
+
+        A pass over A[0], with its short rows, takes up to twice the time of one over as much of
+        Z[1]; and below some 8,000 entries the number of the calls counts, which is the same.
+        """
         if self.network.L != 2 or self.network.sizes[2] != 1:
             return False
         return 2 * self.widths[0] <= self.widths[1] and self.m * self.widths[1] >= 8192
@@ -143,7 +151,8 @@ class Workspace:
     def _flat(self, key, size):
         flat = self.memory.get(key)
         if flat is None:
-            # What stands before a dA[l] is multiplied on and on, and 0 stays 0.
+            # Ones for the columns before A[l]; what stands before dA[l] is multiplied by g' in
+            # every step and never read, but must be finite: 0.
             flat = (np.zeros if key[0].startswith("d") else np.ones)(size, self.dtype)
             self.memory[key] = flat
         return flat
@@ -152,20 +161,22 @@ class Workspace:
 class PredictionWorkspace:
     """Two pieces of memory that the layers use in turn, for a forward pass alone."""
 
-    in_turn = True
+    ones_are_lost = True
 
     def __init__(self, network: "Network", m: int, dtype: Any):
         self.network, widths = network, network.widths
         memory = np.empty((2, m * max(widths[1:])), dtype)
         self.A1: Matrices = [np.ones((m, widths[0]), dtype)]
         self.A1 += [memory[l % 2, : m * n].reshape(m, n) for l, n in enumerate(widths[1:], 1)]
-        self.A = network.without_ones(self.A1)
-        self.H1, self.Z1, self.Z = self.A1, self.A1, self.A
-        self.D1 = self.G1 = self.G = [None] * len(widths)
-        if not all(g.in_place for g in network.g[1:]):
-            self.Z = self.Z1 = [None, *(np.empty_like(M) for M in self.A[1:])]
+        self.A = network.without_column(self.A1)
+        self.H1, self.Z1 = self.A1, [None, *self.A1[1:]]
+        self.D1 = self.S1 = self.S = [None] * len(widths)
+        for l in range(1, network.L + 1):
+            if not network.g[l].in_place:
+                self.Z1[l] = np.empty_like(self.A1[l])
+        self.Z = network.without_column(self.Z1)
 
-    entries = Workspace.entries
+    whole = Workspace.whole
 
 
 class Network:
@@ -197,11 +208,11 @@ class Network:
         self.stack = stack
         if len(self.g) != self.L + 1:
             raise ValueError(f"{self.L} layers need {self.L} activations; got {len(self.g) - 1}")
-        inputs = [n + fit_intercept for n in self.sizes]  # rows of bW[l+1]
-        shapes = [(*stack, m, n) for m, n in zip(inputs, self.sizes[1:], strict=False)]
+        inputs = [n + fit_intercept for n in self.sizes[:-1]]  # rows of bW[l+1]
+        shapes = [(*stack, *shape) for shape in zip(inputs, self.sizes[1:], strict=True)]
         self.shapes = [(shape, prod(shape)) for shape in shapes]
         self.n_parameters = sum(size for _, size in self.shapes)
-        self.widths = [*inputs[:-1], self.sizes[-1]]  # of a matrix with the column before it
+        self.widths = [*inputs, self.sizes[-1]]  # columns of A1[l]
 
     def stacked(self, K: int) -> "Network":
         """K networks like this one."""
@@ -221,7 +232,7 @@ class Network:
         matrices = [M[k].reshape(-1) for M in self.matrices(stacked)[1:]]
         return np.concatenate(matrices, out=out)
 
-    def without_ones(self, matrices: Matrices) -> Matrices:
+    def without_column(self, matrices: Matrices) -> Matrices:
         """The matrices proper, of those with a column before them below layer L."""
         one = int(self.fit_intercept)
         views = [M if M is None else M[..., one:] for M in matrices[:-1]]
@@ -251,7 +262,7 @@ class Network:
         W = self.views(theta).W
         for l in range(1, self.L + 1):
             variance = INITIALIZATIONS[self.g[l].initialization]
-            r = np.sqrt(3 * variance(*W[l].shape))
+            r = np.sqrt(3 * variance(*self.sizes[l - 1 : l + 1]))
             W[l][...] = rng.uniform(-r, r, W[l].shape)
         return theta
 
@@ -269,8 +280,8 @@ class Network:
         calls: list[Call] = []
         for l in range(1, self.L + 1):
             calls.append(product(H1[l - 1], bW[l], out=Z[l]))  # Z[l] = A[l-1] W[l] + 1 b[l]
-            calls += g[l].forward(*ws.entries(l, "Z", "A", "G"))  # A[l] = g[l](Z[l])
-            if l < self.L and self.fit_intercept and (ws.in_turn or not _keeps_1(g[l])):
+            calls += g[l].forward(*ws.whole(l, "Z", "A", "S"))  # A[l] = g[l](Z[l])
+            if l < self.L and self.fit_intercept and (ws.ones_are_lost or not _keeps_1(g[l])):
                 calls.append(partial(A1[l][..., 0].fill, 1))
             if D1[l] is not None:
                 calls.append(partial(_draw_masks, p, rngs, D1[l], self.fit_intercept))
@@ -286,50 +297,47 @@ class Network:
         out (Poisson and gamma losses with exp). df/dX, which training never needs, would be
         right_multiplication(dZ[1], W[1]).
         """
-        W, _, bW = weights
         H1, D1, dA1, dZ, g = ws.H1, ws.D1, ws.dA1, ws.dZ, self.g
         calls: list[Call] = []
         for l in range(self.L, 0, -1):
-            if l == 1 and ws.R is not None:
-                return calls + self._without_dZ_1(W, dbW, ws)
+            if l == 1 and ws.R is not None:  # the lines below in another order
+                calls += self._without_dZ_1(weights.W[2], dbW[1], ws)
+                break
             if l < self.L:
-                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ
-                if self.sizes[l + 1] == 1:  # an outer product wants its result in one piece
-                    calls.append(right_multiplication.prepare(dZ[l + 1], bW[l + 1], out=dA1[l]))
-                else:
-                    calls.append(right_multiplication.prepare(dZ[l + 1], W[l + 1], out=ws.dA[l]))
-                if D1[l] is not None:  # through H[l] = A[l] ⊙ D[l]
+                # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ; before it, unread, df/d1 = df/dZ[l+1] b[l+1]ᵀ
+                calls.append(right_multiplication.prepare(dZ[l + 1], weights.bW[l + 1], out=dA1[l]))
+                if D1[l] is not None:  # that was df/dH[l]; df/dA[l] = df/dH[l] ⊙ D[l]
                     calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:
                 # df/dZ[l] = df/dA[l] ⊙ g[l]'(Z[l])
-                matrices = ws.entries(l, "dA", "A", "G", "dZ")
-                calls += _through_activation(g[l], ws.scratch, *matrices)
+                calls += _through_activation(g[l], ws.scratch, *ws.whole(l, "dA", "A", "S", "dZ"))
             # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
         return calls
 
-    def _without_dZ_1(self, W, dbW, ws) -> list[Call]:
+    def _without_dZ_1(self, w: Array, dbW_1: Array, ws: Workspace) -> list[Call]:
         """df/dW[1] of a network with one hidden layer and one output, not by way of df/dZ[1].
 
-        With the columns u = df/dZ[2] and w = W[2], and G = g[1]'(Z[1]),
+        With the columns u = df/dZ[2] and w = W[2], and S = g[1]'(Z[1]),
 
-            df/dZ[1] = (u wᵀ) ⊙ G = diag(u) G diag(w)
-            df/dW[1] = A[0]ᵀ df/dZ[1] = (diag(u) A[0])ᵀ G diag(w),
+            df/dZ[1] = (u wᵀ) ⊙ S = diag(u) S diag(w)
+            df/dW[1] = A[0]ᵀ df/dZ[1] = (diag(u) A[0])ᵀ S diag(w),
 
-        and so for [1 A[0]]: of the four passes over m × n[1] entries between the products one
-        is left, for the default network a sixth of the step (8-100-1, 200 rows: 58 and 49 µs).
+        and so for [1 A[0]]: of the passes over m × n[1] entries between the products (the outer
+        product, g', ⊙) only g' is left, which for the default network is a sixth of the step
+        (8-100-1, 200 rows, float64: 58 and 49 µs).
         """
-        g, u, w, R, G1 = self.g[1], ws.dZ[2], W[2], ws.R, ws.dA1[1]
+        g, u, R, one = self.g[1], ws.dZ[2], ws.R, int(self.fit_intercept)
         calls: list[Call] = [partial(np.multiply, ws.H1[0], u, R)]  # diag(u) [1 A[0]]
-        if g.from_A:
-            calls += [g.prepare_derivative(a, d) for a, d in block_views(ws.A1[1], G1)]
+        if g.from_A:  # S = g'(Z[1]), in the memory of dA[1]
+            S1 = ws.dA1[1]
+            calls += [g.prepare_derivative(a, s) for a, s in block_views(ws.A1[1], S1)]
         else:
-            G1 = ws.G1[1]
-        if ws.D1[1] is not None:  # through H[1] = A[1] ⊙ D[1]
-            calls.append(elementwise.prepare(G1, ws.D1[1], out=G1))
-        G = G1[..., int(self.fit_intercept) :]
-        calls.append(left_multiplication.prepare(G, R, out=dbW[1]))
-        calls.append(partial(np.multiply, dbW[1], w.swapaxes(-1, -2), dbW[1]))
+            S1 = ws.S1[1]
+        if ws.D1[1] is not None:  # (u wᵀ ⊙ D) ⊙ S = u wᵀ ⊙ (D ⊙ S)
+            calls.append(partial(np.multiply, S1, ws.D1[1], S1))
+        calls.append(left_multiplication.prepare(S1[..., one:], R, out=dbW_1))
+        calls.append(partial(np.multiply, dbW_1, w.swapaxes(-1, -2), dbW_1))  # … diag(w)
         return calls
 
     def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:
@@ -349,25 +357,25 @@ class Network:
 
 
 def _keeps_1(g: Any) -> bool:
-    """Whether g leaves the column of ones as it is."""
-    return g.in_place and bool(g.value(np.ones(1))[0] == 1)
+    """Whether g leaves the column of ones as it is; a user's own is not given that column."""
+    return not g.in_place or bool(g.value(np.ones(1))[0] == 1)
 
 
-def _through_activation(g: Any, scratch: Array, dA: Any, A: Any, G: Any, dZ: Any) -> list[Call]:
+def _through_activation(g: Any, scratch: Array, dA: Any, A: Any, S: Any, dZ: Any) -> list[Call]:
     """df/dZ = df/dA ⊙ g'(Z)."""
-    if g.is_identity:
+    if g.is_identity:  # g' = 1
         return [] if dZ is dA else [addition.prepare(dA, out=dZ)]
-    if G is not None:  # g'(Z), from the way forward unless it comes from A
-        derivative = in_blocks(g._derivative, A, G) if g.from_A else []
-        return [*derivative, elementwise.prepare(dA, G, out=dZ)]
+    if S is not None:  # g'(Z), from the way forward unless it comes from A
+        slopes = in_blocks(g._derivative, A, S) if g.from_A else []
+        return [*slopes, elementwise.prepare(dA, S, out=dZ)]
 
     calls = []
     for dA_, A_, dZ_ in block_views(*map(entries, (dA, A, dZ))):
         # g' of a block is used while it is in the cache. Of 1024 rows and 512 units in float64
         # this takes 0.45 ms; g' as a whole and then the product, 0.70 ms.
-        D = scratch[: A_.size].reshape(A_.shape)
-        calls.append(g.prepare_derivative(A_, D))
-        calls.append(elementwise.prepare(dA_, D, out=dZ_))
+        S_ = scratch[: A_.size].reshape(A_.shape)
+        calls.append(g.prepare_derivative(A_, S_))
+        calls.append(elementwise.prepare(dA_, S_, out=dZ_))
     return calls
 
 

@@ -50,9 +50,10 @@ class Optimizer(Settings):
 class SGD(Optimizer):
     """theta ← theta - α g; with momentum μ: v ← μ v - α g, theta ← theta + v.
 
-    With Nesterov's momentum, theta ← theta + μ v - α g with the new v: theta is here the
-    look-ahead point theta + μ v of Sutskever et al. 2013, eq. 3-4 (rewritten so by Bengio
-    et al. 2013). The article's gradient descent is μ = 0 and a batch of all rows.
+    With Nesterov's momentum, theta ← theta + μ v - α g with the new v: what is called theta
+    here is the look-ahead point Θ = θ + μ v of Sutskever et al. 2013, eq. 3-4, of which
+    θ ← θ + v with v ← μ v - α g(Θ) makes Θ ← Θ + μ v - α g (Bengio et al. 2013). The article's
+    gradient descent is μ = 0 and a batch of all rows.
     """
 
     momentum: float = 0.9
@@ -70,15 +71,17 @@ class SGD(Optimizer):
         def step(learning_rate):
             for th, g, v in blocks:
                 np.multiply(g, -learning_rate, out=g)  # -α g
-                if mu:
-                    np.multiply(v, mu, out=v)
-                    np.add(v, g, out=v)  # v ← μ v - α g
-                if mu and self.nesterovs_momentum:
+                if not mu:
+                    np.add(th, g, out=th)  # theta ← theta - α g, the article's
+                    continue
+                np.multiply(v, mu, out=v)
+                np.add(v, g, out=v)  # v ← μ v - α g
+                if self.nesterovs_momentum:
                     np.add(th, g, out=th)
                     np.multiply(v, mu, out=g)  # theta ← theta + μ v - α g
                     np.add(th, g, out=th)
                 else:
-                    np.add(th, v, out=th)  # theta ← theta + v, and v is -α g if μ = 0
+                    np.add(th, v, out=th)  # theta ← theta + v
             if mu:
                 _count(state, "v")
 
@@ -88,9 +91,9 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """m ← β₁ m + (1-β₁) g,  v ← β₂ v + (1-β₂) g²,  theta ← theta - α m̂ / (√v̂ + ε).
 
-    m̂ = m / (1-β₁ᵗ) and v̂ = v / (1-β₂ᵗ) at step t, with ε outside the root (Kingma &
-    Ba 2015, algorithm 1; the defaults are theirs). The state holds m / (1-β₁) and
-    v / (1-β₂), and the constants go into two numbers a step: two passes fewer.
+    m and v are the moments, m̂ = m / (1-β₁ᵗ) and v̂ = v / (1-β₂ᵗ) at step t, with ε outside
+    the root (Kingma & Ba 2015, algorithm 1; the defaults are theirs). The state holds
+    m / (1-β₁) and v / (1-β₂), and the constants go into two numbers a step: two passes fewer.
     """
 
     beta_1: float = 0.9
@@ -133,7 +136,8 @@ class AdamW(Adam):
 
     λ = alpha / Σᵢ sᵢ, s the sample_weight, is the factor of W in the gradient of the
     penalty; here it does not pass through the moments (Loshchilov & Hutter 2019, algorithm
-    2, whose decay is η λ with the schedule's multiplier η; as in PyTorch it is α λ here).
+    2, whose decay is η λ with the schedule's multiplier η; as in PyTorch it is α λ here). The
+    first is done by :func:`skbackprop.training.shrink`; ``step`` is Adam's alone.
     """
 
     decoupled = True

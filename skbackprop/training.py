@@ -82,7 +82,7 @@ class Data:
 
 @dataclass
 class Batch:
-    """The memory of one mini-batch: the network's matrices, the targets, the weights w / m."""
+    """The memory of one mini-batch: the network's matrices, the targets, the weights s / (m s̄)."""
 
     ws: Any
     Y: Array
@@ -322,6 +322,9 @@ def epochs(
     deadline: float = np.inf,
 ) -> Iterator[list[float]]:
     """Mini-batch training: one step of the optimizer a batch; yields the losses of every pass.
+
+    That is the mean over the batches of the loss before each one's step, and the penalty at
+    the end of the pass.
 
     With SGD(momentum=0) a step is the article's W[l] ← W[l] - α df/dW[l], and b[l] likewise.
     `data` and `rngs` have one entry for each network, and so do the losses. `at` is changed

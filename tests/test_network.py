@@ -459,7 +459,7 @@ def test_initializations_are_their_papers():
 
 # ----- workspace -----------------------------------------------------------------------
 
-LISTS = ("A", "Z", "H", "G", "D", "dA", "dZ")
+LISTS = ("A", "Z", "H", "S", "D", "dA", "dZ")
 
 
 @pytest.mark.parametrize("stack", [(), (2,)])
@@ -493,7 +493,7 @@ def test_lists_have_none_where_the_article_has_no_matrix():
     assert [M.shape for M in ws.A] == [(5, 3), (5, 4), (5, 2)]
     assert [M.shape for M in ws.A1] == [(5, 4), (5, 5), (5, 2)]  # ones, but not at the end
     assert ws.D == [None] * 3
-    assert ws.G == [None] * 3  # tanh' is taken from A
+    assert ws.S == [None] * 3  # tanh' is taken from A
     assert all(H is A for H, A in zip(ws.H1, ws.A1, strict=True))
 
 
@@ -526,7 +526,7 @@ def test_a_matrix_that_is_not_needed_any_more_gives_its_memory():
 def test_keep_gives_every_matrix_its_own_memory():
     net = Network([3, 4, 5, 6, 2], [Tanh(), ReLU(), ACTIVATIONS["gelu"](), Identity()])
     ws = net.workspace(10, np.float64, keep=True)
-    matrices = [M for name in ("A1", "Z1", "G1", "dA1", "dZ1") for M in getattr(ws, name)]
+    matrices = [M for name in ("A1", "Z1", "S1", "dA1", "dZ1") for M in getattr(ws, name)]
     for A, B in itertools.combinations([M for M in matrices if M is not None], 2):
         assert not np.shares_memory(A, B)
 
