@@ -289,7 +289,7 @@ class Network:
         return calls
 
     def backward(
-        self, weights: Weights, dbW: Matrices, ws: Workspace, from_Z: bool = False
+        self, bW: Matrices, dbW: Matrices, ws: Workspace, from_Z: bool = False
     ) -> list[Call]:
         """Calls that fill dW and db, the last layer first.
 
@@ -301,11 +301,11 @@ class Network:
         calls: list[Call] = []
         for l in range(self.L, 0, -1):
             if l == 1 and ws.R is not None:  # the lines below in another order
-                calls += self._without_dZ_1(weights.W[2], dbW[1], ws)
+                calls += self._without_dZ_1(bW[2], dbW[1], ws)
                 break
             if l < self.L:
                 # df/dA[l] = df/dZ[l+1] W[l+1]ᵀ; before it, unread, df/d1 = df/dZ[l+1] b[l+1]ᵀ
-                calls.append(right_multiplication.prepare(dZ[l + 1], weights.bW[l + 1], out=dA1[l]))
+                calls.append(right_multiplication.prepare(dZ[l + 1], bW[l + 1], out=dA1[l]))
                 if D1[l] is not None:  # that was df/dH[l]; df/dA[l] = df/dH[l] ⊙ D[l]
                     calls.append(elementwise.prepare(dA1[l], D1[l], out=dA1[l]))
             if l < self.L or not from_Z:
@@ -315,7 +315,7 @@ class Network:
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
         return calls
 
-    def _without_dZ_1(self, w: Array, dbW_1: Array, ws: Workspace) -> list[Call]:
+    def _without_dZ_1(self, bW_2: Array, dbW_1: Array, ws: Workspace) -> list[Call]:
         """df/dW[1] of a network with one hidden layer and one output, not by way of df/dZ[1].
 
         With the columns u = df/dZ[2] and w = W[2], and S = g[1]'(Z[1]),
@@ -327,7 +327,8 @@ class Network:
         product, g', ⊙) only g' is left, which for the default network is a sixth of the step
         (8-100-1, 200 rows, float64: 58 and 49 µs).
         """
-        g, u, R, one = self.g[1], ws.dZ[2], ws.R, int(self.fit_intercept)
+        g, R, one = self.g[1], ws.R, int(self.fit_intercept)
+        u, w = ws.dZ[2], bW_2[..., one:, :]
         calls: list[Call] = [partial(np.multiply, ws.H1[0], u, R)]  # diag(u) [1 A[0]]
         if g.from_A:  # S = g'(Z[1]), in the memory of dA[1]
             S1 = ws.dA1[1]

@@ -135,12 +135,12 @@ class Objective:
     ) -> list[Call]:
         """Calls that fill the gradient of a loaded batch's loss, without the penalty."""
         net, ws = self.network, batch.ws
-        weights, dbW = net.views(theta), net.matrices(gradient)
+        bW, dbW = net.matrices(theta), net.matrices(gradient)
         out = ws.dZ[net.L] if self.from_Z else ws.dA[net.L]
         return [
-            *net.forward(weights.bW, ws, self.dropout, rngs),
+            *net.forward(bW, ws, self.dropout, rngs),
             *self.loss.prepare(ws.A[net.L], batch.Y, batch.weight, out, self.from_Z),
-            *net.backward(weights, dbW, ws, from_Z=self.from_Z),
+            *net.backward(bW, dbW, ws, from_Z=self.from_Z),
         ]
 
     def decay(self, dtype: Any) -> Array | None:

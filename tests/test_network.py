@@ -47,7 +47,7 @@ def forward(net, theta, ws, *dropout):
 
 
 def backward(net, theta, gradient, ws, from_Z=False):
-    run(net.backward(net.views(theta), net.views(gradient).bW, ws, from_Z))
+    run(net.backward(net.matrices(theta), net.views(gradient).bW, ws, from_Z))
 
 
 def equal(matrix, expected):
@@ -563,7 +563,7 @@ class Steps:
             calls = [
                 *net.forward(weights.bW, w, p, self.rngs),
                 *SquaredError().prepare(w.A[net.L], Y, None, w.dA[net.L]),
-                *net.backward(weights, dbW, w),
+                *net.backward(weights.bW, dbW, w),
             ]
             self.of_rows[m] = w, Y, calls
 
