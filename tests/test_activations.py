@@ -427,3 +427,24 @@ def test_whole_numbers_are_not_truncated(name):
     np.testing.assert_allclose(g.value(Z), g.value(Z.astype(float)), rtol=1e-12)
     A = g.value(Z.astype(float))
     np.testing.assert_allclose(g.derivative(Z, A), g.derivative(Z.astype(float), A), rtol=1e-12)
+
+
+class Double(ReLU):
+    """g(z) = 2 max(0, z): a subclass with formulas of its own."""
+
+    def _value(self, z, a):
+        np.multiply(np.maximum(z, 0), 2, out=a)
+
+    def _derivative(self, a, d):
+        np.multiply(np.greater(a, 0), 2.0, out=d)
+
+
+def test_a_subclass_s_own_formulas_are_the_ones_that_are_prepared():
+    g, Z = Double(), np.random.default_rng(0).standard_normal((7, 5))
+    A, S = np.empty_like(Z), np.empty_like(Z)
+    run(g.forward(Z, A))
+    np.testing.assert_array_equal(A, 2 * np.maximum(Z, 0))
+    g.prepare_derivative(A, S)()
+    np.testing.assert_array_equal(S, 2.0 * (Z > 0))
+    run(ReLU().forward(Z, A))  # and the parent's are its own
+    np.testing.assert_array_equal(A, np.maximum(Z, 0))

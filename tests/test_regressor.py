@@ -34,7 +34,7 @@ from skbackprop import BackpropRegressor
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES, Loss
 from skbackprop.optimizers import OPTIMIZERS
-from skbackprop.parameters import RULES
+from skbackprop.parameters import RULES, resolve_activation
 from skbackprop.schedules import SCHEDULES
 
 MINI_BATCH = list(OPTIMIZERS)
@@ -880,3 +880,35 @@ def test_html_and_text_representation(data):
     model = BackpropRegressor(hidden_layer_sizes="8-4", max_iter=1).fit(*data)
     assert "hidden_layer_sizes='8-4'" in repr(model)
     assert "BackpropRegressor" in model._repr_html_()
+
+
+class Shifted:
+    """g(z) = tanh(z) + 1/4 by a user, who computes into new arrays."""
+
+    def value(self, Z, out=None):
+        return np.tanh(Z) + 0.25
+
+    def derivative(self, Z, A, out=None):
+        return 1 - np.tanh(Z) ** 2
+
+
+@pytest.mark.parametrize(
+    ("hidden", "output"),
+    [
+        ("relu", Shifted()),
+        (["tanh", Shifted(), "gelu"], None),
+        ([Shifted(), "relu", "tanh"], Shifted()),
+    ],
+)
+def test_a_user_s_activation_beside_ours_predicts_what_the_formula_says(hidden, output):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 4))
+    y = np.tanh(X[:, 0]) + 0.25
+    model = BackpropRegressor(
+        hidden_layer_sizes=(6, 5, 4), activation=hidden, output_activation=output,
+        standardize=False, max_iter=3, random_state=0,
+    ).fit(X, y)  # fmt: skip
+    A = X
+    for W, b, g in zip(model.coefs_, model.intercepts_, model.activations_, strict=True):
+        A = resolve_activation(g).value(A @ W + b)
+    np.testing.assert_allclose(model.predict(X), A[:, 0], rtol=1e-12)  # rounding of five sums
