@@ -52,10 +52,18 @@ class Activation(Settings):
     is_identity = False  # df/dZ is df/dA then
 
     def __init_subclass__(cls, **kwargs):
+        """A subclass's own formulas are the ones that are prepared."""
         super().__init_subclass__(**kwargs)
-        for name in ("value", "derivative"):  # a subclass's own formula is the one to prepare
-            if f"_{name}" in vars(cls) and f"prepare_{name}" not in vars(cls):
+        own = vars(cls)
+        for name in ("value", "derivative"):
+            if f"_{name}" in own and f"prepare_{name}" not in own:
                 setattr(cls, f"prepare_{name}", getattr(Activation, f"prepare_{name}"))
+        if "_value" in own or "_derivative" in own:
+            cls.is_identity = own.get("is_identity", False)
+        if "_value" in own and not cls.from_A and "_both" not in own:
+            raise TypeError(
+                f"{cls.__name__} needs _both(z, a, d) beside its _value, or from_A = True"
+            )
 
     def value(self, Z: Array, out: Array | None = None) -> Array:
         """A = g(Z)."""
@@ -108,7 +116,7 @@ class Identity(Activation):
     is_identity = True
 
     def forward(self, Z, A, S=None):
-        return [] if A is Z else super().forward(Z, A)
+        return [] if self.is_identity and A is Z else super().forward(Z, A)
 
     def _value(self, z, a):
         np.copyto(a, z)
@@ -166,7 +174,10 @@ class LeakyReLU(Activation):
             raise ValueError(f"negative_slope must be from 0 to 1; got {self.negative_slope!r}")
 
     def _value(self, z, a):
-        np.maximum(z, self.negative_slope * z, out=a)  # np.where takes three times as long
+        if self.negative_slope:
+            np.maximum(z, self.negative_slope * z, out=a)  # np.where takes three times as long
+        else:
+            np.maximum(z, zeros_like(z), out=a)  # 0 · ∞ is no number
 
     def _derivative(self, a, d):
         np.greater(a, zero_like(a), out=d)
@@ -181,8 +192,8 @@ class ELU(Activation):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if not self.alpha >= 0:  # the sign of a would not be that of z
-            raise ValueError(f"alpha must be >= 0; got {self.alpha!r}")
+        if not 0 <= self.alpha <= 1e6:  # else a has not z's sign, or 1 - α + α is not 1
+            raise ValueError(f"alpha must be from 0 to 1e6; got {self.alpha!r}")
 
     def _value(self, z, a):
         negative = np.minimum(z, zeros_like(z))
@@ -372,7 +383,11 @@ def _logistic(z, e, out):
 
 
 def _slope_of_elu(a, left, right, d):
-    """`right` where a > 0, else a + left: left + (right - left) [a > 0] + min(a, 0)."""
+    """`right` where a > 0, else a + left: left + (right - left) [a > 0] + min(a, 0).
+
+    Far to the left, where g' vanishes, a + left keeps its absolute accuracy and not the
+    relative one, as 1 - a² of tanh does.
+    """
     np.greater(a, zero_like(a), out=d)
     np.multiply(d, right - left, out=d)
     np.add(d, left, out=d)

@@ -41,17 +41,17 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
 def check_same(new: dict[str, Any], old: dict[str, Any], method: str) -> None:
     """Refuse to go on with a network that was fitted as another one."""
     for name, value in new.items():
-        if not _same(value, old[name]):
+        if not same(value, old[name]):
             raise ValueError(
                 f"{method} goes on with the fitted network and cannot change {name} from "
                 f"{old[name]!r} to {value!r}; fit with warm_start=False to start anew"
             )
 
 
-def _same(a, b):
+def same(a, b):
     """Equal settings; an object may have been through pickle in between."""
     if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(_same, a, b))
+        return len(a) == len(b) and all(map(same, a, b))
     if a is b or a is None or isinstance(a, (str, int)):
         return a is b or (type(a) is type(b) and a == b)
     return type(a) is type(b) and pickle.dumps(a) == pickle.dumps(b)

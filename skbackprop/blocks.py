@@ -38,6 +38,8 @@ def run(calls: Iterable[Call]) -> None:
 def block_views(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """Corresponding blocks of arrays of one shape, of all their entries."""
     first = arrays[0]
+    if any(M.shape != first.shape for M in arrays):
+        raise ValueError(f"arrays of one shape are needed; got {[M.shape for M in arrays]}")
     if first.size <= BLOCK:
         yield arrays
     elif first.ndim > 1 and all(M.strides == first.strides and in_one_piece(M) for M in arrays):

@@ -4,8 +4,7 @@ Everything happens in objects of its own. The regressor takes the result over wh
 went well, so that an error leaves it as it was.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -17,19 +16,15 @@ from scipy import sparse
 from . import parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
+from .feed import Data
+from .lbfgs import full_batch_rows, minimize_lbfgs
+from .losses import LOSSES
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
 from .scaling import standardization, target_standardization
+from .stack import train
 from .threads import for_products_of
-from .training import (
-    Data,
-    MiniBatch,
-    Objective,
-    Progress,
-    epochs,
-    full_batch_rows,
-    minimize_lbfgs,
-)
+from .training import MiniBatch, Objective, Progress
 
 Array = np.ndarray
 Table = tuple[Any, Array, Array | None]  # X, Y of two dimensions, weights or None
@@ -128,9 +123,10 @@ class Fitting:
         self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
         network = m.network()
         if a["standardize"]:
-            w, center, output = _only(train, weight, len(Y)), m.fit_intercept, network.g[-1].output
-            m.X_shift, m.X_scale = standardization(X, w, center)
-            m.y_shift, m.y_scale = target_standardization(Y, w, self.loss, output, center)
+            center, output = m.fit_intercept, network.g[-1].output
+            m.X_shift, m.X_scale = standardization(X, weight, center, train)
+            units = target_standardization(Y, weight, self.loss, output, center, train)
+            m.y_shift, m.y_scale = units
         m.theta = network.initialize(rng, dtype)
         self._start_at_constants(network, Y, train)
         state = {} if self.optimizer is None else self.optimizer.init(m.theta)
@@ -202,7 +198,8 @@ class Fitting:
             self.model.network(),
             self.loss,
             penalty=self.params["alpha"] / (mean * n),
-            from_Z=self.architecture["output_activation"] == self.loss.canonical,
+            from_Z=self.architecture["output_activation"] == self.loss.canonical
+            and (type(self.loss) in LOSSES.values() or "derivative_Z" in vars(type(self.loss))),
             dropout=self.params["dropout"],
         )
         self.validation_data = None
@@ -399,42 +396,6 @@ class Fitting:
         }
 
 
-def train(fittings: Sequence[Fitting]) -> None:
-    """Mini-batch training of fittings that have begun; of several, as one stack of networks.
-
-    A network that stops leaves the stack, and the others go on.
-    """
-    while fittings:
-        together = len(fittings) > 1
-        ats = [f.at for f in fittings]
-        first, at = fittings[0], ats[0]
-        objective = first.objective
-        if together:
-            network = objective.network.stacked(len(fittings))
-            objective = first.objective.stacked([f.objective.penalty for f in fittings])
-            states = [a.optimizer for a in ats]
-            moments = {
-                name: network.pack([s[name] for s in states]) if np.ndim(value) else value
-                for name, value in states[0].items()
-            }
-            theta = network.pack([a.theta for a in ats])
-            at = replace(at, theta=theta, optimizer=moments)
-        data, rngs = [f.data for f in fittings], [a.rng for a in ats]
-        for losses in epochs(objective, data, first.how, at, rngs, first.watch.deadline):
-            if together:
-                for k, a in enumerate(ats):
-                    network.unpack(at.theta, k, out=a.theta)
-                    a.samples, a.epochs = at.samples, at.epochs
-            ended = [f.epoch_ended(loss) for f, loss in zip(fittings, losses, strict=True)]
-            if any(ended):
-                break
-        if together:
-            for k, a in enumerate(ats):
-                for name, value in at.optimizer.items():
-                    a.optimizer[name] = network.unpack(value, k) if np.ndim(value) else value
-        fittings = [f for f, end in zip(fittings, ended, strict=True) if not end]
-
-
 def _largest(scores):
     """The largest score that is a number; NaN if none is."""
     return max((score for score in scores if score == score), default=float("nan"))
@@ -443,14 +404,6 @@ def _largest(scores):
 def _copied(state):
     """A dict whose arrays and lists are its own."""
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}
-
-
-def _only(train, weight, n):
-    """Weights of the training rows, zero elsewhere; None if all rows weigh the same."""
-    if train is None:
-        return weight
-    w = np.bincount(train, minlength=n).astype(np.float64)  # a row may be there twice
-    return w if weight is None else w * weight
 
 
 def _generator(random_state: Any) -> np.random.Generator:

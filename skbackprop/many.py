@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from .activations import ACTIVATIONS
+from .architecture import same
 from .callbacks import has_callbacks
-from .fitting import Fitting, train
+from .fitting import Fitting
 from .losses import LOSSES
 from .optimizers import OPTIMIZERS
 from .regressor import BackpropRegressor
-from .threads import PRODUCT, for_products_of
+from .stack import train
+from .threads import for_products_of
 
-MOST = 32  # networks of a stack
+STACK = 32  # networks at the most
+SMALL = 10**6  # multiplications of the largest product of a network that gains by a stack
 
 
 def fit_many(
@@ -32,9 +35,9 @@ def fit_many(
 ) -> list[BackpropRegressor]:
     """Fit several regressors on one table: restarts, an ensemble, the folds of a validation.
 
-    The result is that of ``model.fit(X[rows[k]], y[rows[k]])`` for every model, to rounding.
-    Small networks of one architecture and one number of rows are trained together, others
-    one after the other.
+    The result is that of ``model.fit(X[rows[k]], y[rows[k]])`` for every model, to the rounding
+    of the scaling statistics. Small networks of one architecture and one number of rows are
+    trained together, others one after the other.
 
     Parameters
     ----------
@@ -75,10 +78,14 @@ def fit_many(
     >>> bool(np.mean([m.predict(X) for m in ensemble], axis=0)[0] > 0.9)
     True
     """
+    if isinstance(models, BackpropRegressor):
+        raise TypeError("models must be a list of regressors; got one")
     models = list(models)
     for model in models:
         if not isinstance(model, BackpropRegressor):
             raise TypeError(f"models must be BackpropRegressors; got {model!r}")
+        if type(model).fit is not BackpropRegressor.fit:
+            raise TypeError(f"fit_many would not call the fit of {type(model).__name__} itself")
         if has_callbacks(model):
             raise ValueError("fit_many does not tell callbacks; fit such a model by itself")
     if len({id(model) for model in models}) < len(models):
@@ -87,7 +94,13 @@ def fit_many(
     sets = [None] * len(models) if rows is None else [_rows(r, n) for r in rows]
     if len(sets) != len(models):
         raise ValueError(f"rows must have an entry a model, {len(models)}; it has {len(sets)}")
-    prepared = [m._prepare(X, y, sample_weight, rows=r) for m, r in zip(models, sets, strict=True)]
+    prepared, validated = [], None  # the table is looked at, and if need be converted, once
+    for model, r in zip(models, sets, strict=True):
+        fitting, about, table, scorer = model._prepare(
+            X, y, sample_weight, rows=r, validated=validated
+        )
+        validated = validated or (table, about)
+        prepared.append((fitting, about, table, scorer))
     for group in _groups([fitting for fitting, *_ in prepared]):
         if len(group) == 1:
             (k,) = group
@@ -115,7 +128,7 @@ def _groups(fittings: list[Fitting]) -> list[list[int]]:
     groups: list[list[int]] = []
     for k, fitting in enumerate(fittings):
         for group in groups:
-            if len(group) < MOST and _alike(fitting, fittings[group[0]]):
+            if len(group) < STACK and _alike(fitting, fittings[group[0]]):
                 group.append(k)
                 break
         else:
@@ -128,9 +141,9 @@ def _alike(a: Fitting, b: Fitting) -> bool:
     return (
         _stackable(a)
         and _stackable(b)
-        and a.architecture == b.architecture
+        and same(list(a.architecture.values()), list(b.architecture.values()))
         and a.how == b.how
-        and a.loss == b.loss
+        and same(a.loss, b.loss)
         and len(a.data) == len(b.data)
         and a.data.weighted == b.data.weighted
         and a.model.theta.dtype == b.model.theta.dtype
@@ -154,13 +167,15 @@ def _stackable(fitting: Fitting) -> bool:
         all(type(part) in tables for part in parts)
         and not hasattr(fitting.schedule, "plateau")  # of each network at another time
         and fitting.params["max_time"] is None
-        # From 100 units and 200 rows on the products take most of the time.
-        and fitting.largest_product <= PRODUCT
+        # From 100 units and 100 rows on the products take most of the time.
+        and fitting.largest_product <= SMALL
     )
 
 
 def _rows(rows: Any, n: int) -> Any:
     """Row numbers from row numbers or a mask."""
+    if isinstance(rows, tuple):  # a split of scikit-learn's, of training and test rows
+        raise TypeError("rows must be [train for train, test in cv.split(X)]; got (train, test)")
     rows = np.asarray(rows)
     if rows.ndim == 1 and rows.dtype == bool and len(rows) == n:
         rows = np.flatnonzero(rows)

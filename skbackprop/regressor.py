@@ -368,14 +368,21 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             tasks.close(fitted)
         return self._commit(fitted)
 
-    def _prepare(self, X, y, sample_weight=None, validation=(None, None, None), rows=None):
-        """A fit that is ready to run, and what goes with it."""
+    def _prepare(
+        self, X, y, sample_weight=None, validation=(None, None, None), *, rows=None, validated=None
+    ):
+        """A fit that is ready to run, what describes its table, the table, and its scorer.
+
+        `validated` is the table and what describes it, where another model has looked at it.
+        """
         previous = vars(self) if self.warm_start and hasattr(self, "theta_") else None
         params, scratch = self._checked(), copy.copy(self)
-        table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
+        if validated is None or previous is not None:
+            table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
+            validated = table, _about(scratch, ndim)
+        table, about = validated
         validation = _validation_table(scratch, *validation, table)
         fitting = Fitting(params, table, validation=validation, previous=previous, rows=rows)
-        about = _about(scratch, ndim)
         return fitting, about, table, self._scorer(fitting, about, table, validation)
 
     @available_if(lambda self: self._has_partial_fit())

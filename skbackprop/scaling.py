@@ -81,7 +81,7 @@ class Rows:
 
 
 def standardization(
-    X: Any, weight: Array | None = None, center: bool = True
+    X: Any, weight: Array | None = None, center: bool = True, index: Array | None = None
 ) -> tuple[Array | None, Array]:
     """Shift and scale of every column: weighted mean and standard deviation.
 
@@ -92,6 +92,8 @@ def standardization(
         Weights of the rows, not all zero. A row of weight zero counts for nothing.
     center : bool
         False for no shift, and the root mean square as the scale.
+    index : ndarray of int, optional
+        The rows that count, as often as they are there; all of them if omitted.
 
     Returns
     -------
@@ -106,7 +108,7 @@ def standardization(
     vanishes from 1e-300 to 1e300. A column is constant if all its entries are equal, not if
     its deviation is small: 1e12 and 1e12 + 1 may be the data.
     """
-    read = _reader(X, weight)
+    read = _reader(X, weight, index)
     low, high = _extremes(read)
     magnitude = np.maximum(abs(low), abs(high))
     exponent = np.frexp(magnitude)[1]
@@ -121,13 +123,13 @@ def standardization(
 
 
 def target_standardization(
-    Y: Array, weight: Array | None, loss: Any, output: str, center: bool
+    Y: Array, weight: Array | None, loss: Any, output: str, center: bool, index: Any = None
 ) -> tuple[Array | None, Array | None]:
     """Shift and scale of the targets: where the network's 0 and 1 lie in the caller's units.
 
     Parameters
     ----------
-    Y, weight, center
+    Y, weight, center, index
         As in :func:`standardization`.
     loss : Loss
         One without a ``degree`` leaves the targets as they are, one that is not
@@ -140,12 +142,14 @@ def target_standardization(
     if loss.degree is None or output == "fixed":
         return None, None
     if output == "scale" or not loss.translation_invariant:
-        read = _reader(Y, weight)
+        read = _reader(Y, weight, index)
         mean = np.clip(_mean(read, np.abs), *_extremes(read, np.abs))
         return None, np.where(mean > 0, mean, 1)
-    shift, scale = standardization(Y, weight, center)
+    shift, scale = standardization(Y, weight, center, index)
     if shift is not None and not loss.best_is_mean:
         w = None
+        if index is not None:
+            Y, weight = Y[index], None if weight is None else weight[index]
         if weight is not None:
             Y, w = Y[weight > 0], (weight[weight > 0] / weight.max())[:, None]
         shift = shift + scale * loss.best_constant((Y - shift) / scale, w)
@@ -155,18 +159,20 @@ def target_standardization(
 Block = tuple[Array, Array]  # rows and their weights, of which the largest is 1
 
 
-def _reader(X: Any, weight: Array | None) -> Callable[[], Iterable[Block]]:
+def _reader(X: Any, weight: Array | None, index: Any) -> Callable[[], Iterable[Block]]:
     """A function that goes through the rows of positive weight, block by block, in float64."""
     largest = 1.0 if weight is None else weight.max()  # weights of 1e300 must not overflow
+    n, columns = X.shape[0] if index is None else len(index), X.shape[1]
 
     def read() -> Iterator[Block]:
-        for rows in blocks(X.shape[0], max(1, BLOCK_ENTRIES // max(1, X.shape[1]))):
-            w = np.ones(rows.stop - rows.start) if weight is None else weight[rows] / largest
+        for block in blocks(n, max(1, BLOCK_ENTRIES // max(1, columns))):
+            rows = block if index is None else index[block]
+            w = np.ones(block.stop - block.start) if weight is None else weight[rows] / largest
             B = X[rows].toarray() if sparse.issparse(X) else np.asarray(X[rows])
             B = B.astype(np.float64, copy=False)
             yield (B, w) if w.all() else (B[w > 0], w[w > 0])
 
-    if X.shape[0] * X.shape[1] > BLOCK_ENTRIES:
+    if n * columns > BLOCK_ENTRIES:
         return read
     once = list(read())
     return lambda: once

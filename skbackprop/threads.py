@@ -1,8 +1,10 @@
 """Threads of the matrix products, for as long as a fit lasts.
 
 A BLAS with several threads shares out products that are too small for it: 100 rows through
-20-100-100-1 in float32 take 93 µs a step on one thread and 114 on two. A thread for every
-million multiplications of the largest product is what pays (benchmarks/threads.py).
+20-100-100-1 in float32 take 93 µs a step on one thread and 114 on two. From one million
+multiplications a thread on, two threads gain a tenth on an idle machine; on a busy one they wait
+for each other and lose ten times that. A thread for every eight million, where they gain a quarter
+(benchmarks/threads.py).
 
 The number belongs to the whole process, so it is only ever lowered, it is put back when the
 last of the fits that run at the same time has ended, and it is left alone where somebody has
@@ -19,7 +21,7 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-PRODUCT = 10**6  # multiplications that keep a thread busy
+PRODUCT = 8 * 10**6  # multiplications that keep a thread busy
 MOST = 64  # threads of the OpenBLAS that comes with NumPy, whatever the machine has
 VARIABLES = (
     "OPENBLAS_NUM_THREADS",
@@ -44,6 +46,18 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
+def _set(library, n: int) -> None:
+    """Set the number of threads, from whatever thread."""
+    # threadpoolctl from 3.6 on lets one thread at a time control OpenBLAS, and ignores others:
+    # take the control, and give it back at once.
+    release = getattr(library, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
+    library.set_num_threads(n)
+    if release is not None:
+        release(force=True)
+
+
 class _Limit:
     """The fits that are running, and the numbers of threads before the first of them."""
 
@@ -65,7 +79,7 @@ class _Limit:
             self.fits += 1
             for library, now in self.set_to.items():
                 if n < now:
-                    library.set_num_threads(n)
+                    _set(library, n)
                     self.set_to[library] = n
 
     def leave(self) -> None:
@@ -77,7 +91,7 @@ class _Limit:
     def restore(self) -> None:
         for library, n in self.before.items():
             if library.num_threads == self.set_to[library]:  # else somebody has set it since
-                library.set_num_threads(n)
+                _set(library, n)
         self.before, self.set_to = {}, {}
 
     def after_fork(self) -> None:

@@ -1,4 +1,4 @@
-"""Training: the objective, mini-batches, epochs, L-BFGS.
+"""Training: the objective, mini-batches, epochs.
 
 The objective is a mean over all rows plus a penalty on the weights,
 
@@ -13,71 +13,20 @@ several of one architecture and one number of rows as a stack (``network.stack``
 rows, an order of the rows and a penalty of its own.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
-from .blocks import BLOCK, Call, block_views, blocks, run
+from .blocks import BLOCK, Call, block_views, blocks
+from .feed import Data, Feed
 
 Array = np.ndarray
 
-FULL_BATCH_ENTRIES = 2**15  # of a block of rows where all rows are needed: L-BFGS
-WINDOW_ENTRIES = 2**16  # of inputs that are gathered and scaled at a time
-TABLE_ENTRIES = 2**20  # of inputs that are scaled once and kept
-
-
-@dataclass
-class Data:
-    """The rows to learn from.
-
-    Parameters
-    ----------
-    X, Y : object with ``take(rows, out)``
-        Inputs and targets in the network's units, :class:`skbackprop.scaling.Rows`.
-    weight : ndarray of shape (n_rows,) or None
-        Row weights of the whole table.
-    mean_weight : float
-        That of the set, by which they are divided.
-    index : ndarray of int, or None
-        The rows of the table that belong to the set; None for all of them.
-    """
-
-    X: Any
-    Y: Any
-    weight: Any = None
-    mean_weight: float = 1.0
-    index: Any = None
-
-    def __len__(self) -> int:
-        return len(self.Y) if self.index is None else len(self.index)
-
-    @property
-    def weighted(self) -> bool:
-        """Whether rows count differently, or not as 1."""
-        return self.weight is not None or self.mean_weight != 1
-
-    def of_table(self, rows: Any) -> Any:
-        """The set's `rows` as rows of the table."""
-        return rows if self.index is None else self.index[rows]
-
-    def take_weight(self, rows: Any, out: Array) -> None:
-        """Weights of mean 1 over the set."""
-        weight = 1.0 if self.weight is None else self.weight[self.of_table(rows), None]
-        np.divide(weight, self.mean_weight, out=out, casting="same_kind")
-
-    def take(self, rows: Any, X: Array | None, Y: Array, weight: Array | None) -> None:
-        """Inputs, targets and weights of the set's `rows`; X None for none."""
-        if weight is not None:
-            self.take_weight(rows, weight)
-        rows = self.of_table(rows)
-        self.Y.take(rows, Y)
-        if X is not None:
-            self.X.take(rows, X)
+WINDOW_ENTRIES = 2**16  # of inputs and targets that are gathered and scaled at a time
 
 
 @dataclass
@@ -173,42 +122,6 @@ def add_decay(gradient: Array, theta: Array, decay: Array | None) -> list[Call]:
     return calls
 
 
-def full_batch_rows(sizes: Sequence[int]) -> int:
-    """Rows of a block, of which a layer's matrix fits the cache."""
-    return max(1, FULL_BATCH_ENTRIES // max(sizes))
-
-
-def full_gradient(
-    objective: Objective, data: Data, theta: Array, gradient: Array
-) -> Callable[[], float]:
-    """f(theta) over every row, a block of rows at a time, to be called; it fills the gradient."""
-    n, network = len(data), objective.network
-    m = min(n, full_batch_rows(network.sizes))
-    batch, part = objective.batch(m, theta.dtype, data.weighted), np.empty_like(theta)
-    batches = {k: batch.rows(k) for k in {m, n % m} - {0}}
-    calls = {k: objective.gradient(theta, part, b) for k, b in batches.items()}
-    penalty = add_decay(gradient, theta, objective.decay(theta.dtype))
-
-    def f() -> float:
-        total = 0.0
-        gradient.fill(0)
-        for rows in blocks(n, m):
-            k = rows.stop - rows.start
-            block = batches[k]
-            data.take(rows, block.ws.A[0], block.Y, block.weight)
-            if block.weight is not None:
-                np.multiply(block.weight, 1 / k, out=block.weight)
-            run(calls[k])
-            total += k / n * objective.loss.value(block.ws.A[-1], block.Y, block.weight)
-            for g, p in block_views(gradient, part):
-                np.multiply(p, k / n, out=p)
-                np.add(g, p, out=g)
-        run(penalty)
-        return total + float(objective.penalty_values(theta)[0])
-
-    return f
-
-
 @dataclass
 class MiniBatch:
     """How :func:`epochs` goes through the rows; hyper-parameters alone."""
@@ -234,85 +147,6 @@ class Progress:
     slowdown: float = 1.0  # what a plateau has divided the learning rate by
 
 
-class Feed:
-    """Rows in the order of a pass, gathered and scaled many batches at a time.
-
-    A small table is scaled once, as [1 X] and Y, and a batch is a `take` of each; of a large
-    one the next `window` rows are, so that there is no second copy of X. The networks of a
-    stack have their tables or windows one below the other, and one `take` serves them all.
-
-    Parameters
-    ----------
-    data : sequence of Data
-        One for each network.
-    window : int
-        Rows at a time.
-    network : Network
-    dtype : dtype
-    """
-
-    def __init__(self, data: Sequence[Data], window: int, network: Any, dtype: Any):
-        self.data, self.one = data, int(network.fit_intercept)
-        K, n, columns = len(data), len(data[0]), (network.sizes[0] + self.one, network.sizes[-1])
-        self.small = sum(len(d.X) for d in data) * sum(columns) <= TABLE_ENTRIES
-        height = len(data[0].X) if self.small else window
-        self.X1 = np.ones((K * height, columns[0]), dtype)
-        self.Y = np.empty((K * height, columns[1]), dtype)
-        self.first = height * np.arange(K)  # row of every network
-        self.order = np.empty((K, n), np.intp)
-        self.rows = np.empty((K, window), np.intp)  # of X1 and Y
-        self.weight = np.empty((K, window, 1), dtype) if data[0].weighted else None
-        self.A = np.empty((K, window, columns[1]), dtype)  # A[L], for the loss's value
-        if self.small:
-            for d, first in zip(data, self.first, strict=True):
-                for rows in blocks(height, window):
-                    to = slice(first + rows.start, first + rows.stop)
-                    d.X.take(rows, self.X1[to, self.one :])
-                    d.Y.take(rows, self.Y[to])
-
-    def begin_pass(self, rngs: Sequence[np.random.Generator], shuffle: bool) -> None:
-        """A new order of the rows, or that of the table."""
-        for order, rng in zip(self.order, rngs, strict=True):
-            for rows in blocks(len(order)):
-                order[rows] = np.arange(rows.start, rows.stop)
-            if shuffle:
-                rng.shuffle(order)
-
-    def load(self, start: int, stop: int) -> None:
-        """Rows start to stop of the pass."""
-        n = stop - start
-        for k, (d, first) in enumerate(zip(self.data, self.first, strict=True)):
-            rows = self.order[k, start:stop]
-            if self.weight is not None:
-                d.take_weight(rows, self.weight[k, :n])
-            if self.small:
-                np.add(d.of_table(rows), first, out=self.rows[k, :n])
-            else:
-                self.rows[k, :n] = np.arange(first, first + n)
-                d.take(
-                    rows, self.X1[first : first + n, self.one :], self.Y[first : first + n], None
-                )
-
-    def batch(self, start: int, stop: int, X1: Array, Y: Array, weight: Array | None) -> None:
-        """Rows start to stop of those that are loaded, as a batch."""
-        rows = self.rows[:, start:stop].reshape(-1)
-        self.X1.take(rows, 0, X1, "clip")  # mode: "raise" makes a copy
-        self.Y.take(rows, 0, Y, "clip")
-        if self.weight is not None:
-            np.multiply(self.weight[:, start:stop], 1 / (stop - start), out=weight)
-
-    def losses(self, loss: Any, n: int) -> list[float]:
-        """Sums of the losses of the first n rows that are loaded, from what A holds."""
-        if self.weight is None:
-            weights, factor = [None] * len(self.A), n
-        else:
-            weights, factor = list(self.weight[:, :n]), 1
-        Y = (self.Y.take(rows, 0) for rows in self.rows[:, :n])
-        return [
-            factor * loss.value(A[:n], y, w) for A, y, w in zip(self.A, Y, weights, strict=True)
-        ]
-
-
 def epochs(
     objective: Objective,
     data: Sequence[Data],
@@ -335,7 +169,8 @@ def epochs(
     n_batches = -(-n // how.batch_size)
     edges = [i * n // n_batches for i in range(n_batches + 1)]
     m = -(-n // n_batches)
-    at_once = max(1, WINDOW_ENTRIES // (m * (network.sizes[0] + 1)))  # batches of a window
+    columns = network.sizes[0] + 1 + network.sizes[-1]
+    at_once = max(1, WINDOW_ENTRIES // (m * columns))  # batches of a window
     feed = Feed(data, min(at_once * m, n), network, theta.dtype)
     step = Step(objective, how, at, {n // n_batches, m}, feed, rngs)
     while True:
@@ -417,48 +252,3 @@ def clip(network: Any, gradient: Array, norm: float) -> None:
         if squares**0.5 > norm:
             for M in views:
                 np.multiply(M[k], norm / squares**0.5, out=M[k])
-
-
-def minimize_lbfgs(
-    objective: Objective,
-    data: Data,
-    at: Progress,
-    *,
-    max_iter: int,
-    max_fun: int,
-    tol: float,
-    epoch_ended: Callable[[float], bool],
-) -> str | None:
-    """Full-batch L-BFGS (scipy.optimize) on theta; returns why it stopped short, if it did.
-
-    ``epoch_ended(f)`` is called after every iteration, with theta in ``at.theta``, and
-    stops the run by returning True.
-    """
-    theta, gradient = at.theta, np.empty_like(at.theta)
-    f = full_gradient(objective, data, theta, gradient)
-
-    def value_and_gradient(x):
-        np.copyto(theta, x, casting="same_kind")
-        return f(), gradient.astype(np.float64)
-
-    def callback(intermediate_result):
-        np.copyto(theta, intermediate_result.x, casting="same_kind")
-        at.epochs += 1
-        at.samples += len(data)
-        if epoch_ended(float(intermediate_result.fun)):
-            raise StopIteration
-
-    result = minimize(
-        value_and_gradient,
-        theta.astype(np.float64),
-        jac=True,
-        method="L-BFGS-B",
-        callback=callback,
-        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
-    )
-    np.copyto(theta, result.x, casting="same_kind")
-    if not at.epochs:  # the first weights were the best: there is a loss to report
-        at.epochs = 1
-        epoch_ended(float(result.fun))
-    converged_or_stopped = result.status in (0, 99)  # 99: by the callback
-    return None if converged_or_stopped else f"lbfgs: {result.message}"

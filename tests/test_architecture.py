@@ -21,8 +21,12 @@ KNOWS = {
     "optimizers": {"settings"},
     "schedules": {"settings"},
     "scaling": {"blocks"},
-    "network": {"blocks", "calculus"},
-    "training": {"blocks"},
+    "workspace": {"blocks"},
+    "network": {"blocks", "calculus", "workspace"},
+    "feed": {"blocks"},
+    "training": {"blocks", "feed"},
+    "lbfgs": {"blocks", "feed", "training"},
+    "stack": {"training"},
     "threads": set(),
     "monitoring": set(),
     "parameters": {"activations", "losses", "optimizers", "schedules", "settings"},
@@ -31,10 +35,14 @@ KNOWS = {
     "fitting": {
         "architecture",
         "blocks",
+        "feed",
+        "lbfgs",
+        "losses",
         "model",
         "monitoring",
         "parameters",
         "scaling",
+        "stack",
         "threads",
         "training",
     },
@@ -43,17 +51,19 @@ KNOWS = {
     "regressor": {"callbacks", "export", "fitting", "model", "parameters"},
     "many": {
         "activations",
+        "architecture",
         "callbacks",
         "fitting",
         "losses",
         "optimizers",
         "regressor",
+        "stack",
         "threads",
     },
     "__init__": {"many", "regressor"},
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export"}
-NUMPY_ALONE = ("calculus", "blocks", "network")
+NUMPY_ALONE = ("calculus", "blocks", "workspace", "network")
 
 
 def imports(module):

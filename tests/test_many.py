@@ -12,9 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 import skbackprop
-from skbackprop import BackpropRegressor, fit_many, fitting, many
+from skbackprop import BackpropRegressor, fit_many, many, stack
 from skbackprop.activations import ACTIVATIONS, Tanh
-from skbackprop.losses import LOSSES, Loss, SquaredError
+from skbackprop.fitting import Fitting
+from skbackprop.losses import LOSSES, Huber, Loss, SquaredError
 from skbackprop.optimizers import OPTIMIZERS, SGD, Adam
 from skbackprop.schedules import SCHEDULES
 
@@ -29,14 +30,14 @@ def data():
 @pytest.fixture
 def stacks(monkeypatch):
     """How many networks were trained together, in every call of `epochs`."""
-    sizes, epochs = [], fitting.epochs
+    sizes, epochs = [], stack.epochs
 
     def spy(objective, data, how, at, rngs, deadline):
         assert objective.network.stack == (() if len(data) == 1 else (len(data),))
         sizes.append(len(data))
         return epochs(objective, data, how, at, rngs, deadline)
 
-    monkeypatch.setattr(fitting, "epochs", spy)
+    monkeypatch.setattr(stack, "epochs", spy)
     return sizes
 
 
@@ -634,7 +635,7 @@ def test_quantiles_of_their_own(data, stacks):
 
 
 def test_a_stack_has_a_largest_size(data, stacks, monkeypatch):
-    monkeypatch.setattr(many, "MOST", 3)
+    monkeypatch.setattr(many, "STACK", 3)
     models = networks(8)
     expected = separately(models, *data)
     stacks.clear()
@@ -644,7 +645,7 @@ def test_a_stack_has_a_largest_size(data, stacks, monkeypatch):
 
 @pytest.mark.parametrize(("product", "sizes"), [(32 * 4 * 8, [3]), (32 * 4 * 8 - 1, [1, 1, 1])])
 def test_large_products_gain_nothing_from_company(data, stacks, monkeypatch, product, sizes):
-    monkeypatch.setattr(many, "PRODUCT", product)
+    monkeypatch.setattr(many, "SMALL", product)
     fit_many(networks(3), *data)
     assert stacks == sizes
 
@@ -785,8 +786,46 @@ def test_what_is_no_regressor(data, wrong):
 
 
 def test_a_model_in_place_of_a_list(data):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="list of regressors"):
         fit_many(networks(1)[0], *data)
+
+
+def test_the_splits_of_scikit_learn_as_rows(data):
+    splits = list(KFold(3).split(data[0]))
+    unchanged(networks(3), TypeError, "train for train, test", *data, rows=splits)
+
+
+class Marked(BackpropRegressor):
+    """A subclass that does something in fit."""
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        self.mark_ = True
+        return super().fit(X, y, sample_weight)
+
+
+def test_a_subclass_with_a_fit_of_its_own(data):
+    unchanged([Marked(), Marked()], TypeError, "Marked", *data)
+
+
+def test_the_table_is_converted_once(monkeypatch, data):
+    """Whole numbers become float64: one copy for all models, not one each."""
+    tables, prepare = [], Fitting.__init__
+
+    def spy(self, params, table, **options):
+        tables.append(table[0])
+        prepare(self, params, table, **options)
+
+    monkeypatch.setattr(Fitting, "__init__", spy)
+    X = np.arange(120 * 3).reshape(120, 3)
+    fit_many(networks(4, max_iter=1), X, data[1])
+    assert len(tables) == 4 and all(X is tables[0] for X in tables)
+
+
+def test_hyper_parameters_that_are_arrays(data):
+    """Of which == is no single truth."""
+    models = networks(2, loss=Huber(np.array([1.35])))
+    expected = separately(models, *data)
+    assert_same(fit_many(models, *data), expected)
 
 
 def test_a_model_with_callbacks(data):

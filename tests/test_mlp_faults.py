@@ -191,7 +191,7 @@ def test_08b_warm_starts_validate_on_the_same_rows(data):
 @pytest.fixture
 def batches(monkeypatch):
     """The targets of every batch, in the network's units."""
-    from skbackprop.training import Feed
+    from skbackprop.feed import Feed
 
     seen, batch = [], Feed.batch
 

@@ -8,12 +8,13 @@ from scipy import sparse
 from sklearn.metrics import r2_score
 
 from skbackprop.activations import Identity, Tanh
+from skbackprop.feed import Data
 from skbackprop.losses import LOSSES, SquaredError
 from skbackprop.monitoring import History, Validation, Watch, r_squared
 from skbackprop.network import Network
 from skbackprop.scaling import Rows
 from skbackprop.schedules import Adaptive, Constant
-from skbackprop.training import Data, Progress
+from skbackprop.training import Progress
 
 # ----- R² ------------------------------------------------------------------------------
 

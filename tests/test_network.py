@@ -23,10 +23,12 @@ from skbackprop.calculus import (
     RightMultiply,
     SquaredFrobeniusNorm,
 )
+from skbackprop.feed import Data
 from skbackprop.losses import LOSSES, SquaredError
-from skbackprop.network import INITIALIZATIONS, PREDICTION_ENTRIES, Network, PredictionWorkspace
+from skbackprop.network import INITIALIZATIONS, PREDICTION_ENTRIES, Network
 from skbackprop.scaling import Rows
-from skbackprop.training import Data, Objective, add_decay
+from skbackprop.training import Objective, add_decay
+from skbackprop.workspace import PredictionWorkspace
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 

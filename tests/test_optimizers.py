@@ -337,25 +337,32 @@ def test_moments_of_a_gradient_that_stays_0_end_at_0_without_denormals(optimizer
 @every_optimizer
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_only_what_has_all_but_vanished_is_set_to_0(name, dtype):
-    """Moments on both sides of the bound, at the step that looks and at one that does not."""
+    """Moments on both sides of their bound, at the step that looks and at one that does not.
+
+    The bound of a moment with decay β is what is denormal after 64 more steps.
+    """
     optimizer, tiny = OPTIMIZERS[name](), float(np.finfo(dtype).tiny)
-    sizes = np.array([1e-3, 0.9, 500, 2e3, 1e4, 1e8, 1e25]) * tiny
+    decay = {
+        "m": getattr(optimizer, "beta_1", None),
+        "v": getattr(optimizer, "beta_2", getattr(optimizer, "rho", None)) or optimizer.momentum,
+    }
+    shares = np.array([1e-3, 0.8, 1.1, 1e4, 1e8, 1e25])  # of the bound
     for t in (FLUSH - 2, FLUSH - 1):
-        theta, gradient = np.ones(sizes.size, dtype), np.zeros(sizes.size, dtype)
+        theta, gradient = np.ones(shares.size, dtype), np.zeros(shares.size, dtype)
         state = optimizer.init(theta)
-        for M in moments(state).values():
-            M[...] = sizes.astype(dtype) * (1 if M is state["v"] and name != "sgd" else -1)
+        before = {}
+        for key, M in moments(state).items():
+            bound = tiny / decay[key] ** FLUSH
+            # A step shrinks by β before it looks, or after (Adam): 0.8 is below 0.9 either way.
+            M[...] = (shares * bound / decay[key]).astype(dtype)
+            before[key] = M.copy()
         state["t"] = t
         optimizer.step(theta, gradient, 1e-3, state)
         for key, M in moments(state).items():
-            beta = {
-                "m": getattr(optimizer, "beta_1", None),
-                "v": getattr(optimizer, "beta_2", getattr(optimizer, "rho", None)),
-            }[key] or optimizer.momentum
             # Of a normal number the product with β is rounded once, whatever is near.
-            far = np.abs(sizes[3:].astype(dtype) * np.array(beta, dtype))
-            np.testing.assert_array_equal(np.abs(M[3:]), far)
-            assert (M[:3] == 0).all() == (t == FLUSH - 1)
+            far = before[key][2:] * np.array(decay[key], dtype)
+            np.testing.assert_array_equal(M[2:], far)
+            assert (M[:2] == 0).all() == (t == FLUSH - 1)
         np.testing.assert_allclose(theta, 1, atol=1e-3)  # no step of Adam is longer than its rate
 
 

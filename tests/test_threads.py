@@ -11,7 +11,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skbackprop import BackpropRegressor, fit_many, threads
-from skbackprop.threads import PRODUCT, VARIABLES, for_products_of
+from skbackprop.threads import VARIABLES, for_products_of
+
+PRODUCT = 10**6  # in place of 8 times that, so that small tables are enough
 
 PATIENCE = 60  # seconds after which something hangs; none of what is waited for takes one
 
@@ -32,6 +34,7 @@ def nobody_has_chosen(monkeypatch):
     """Whatever the tests run under: no variable is set, and no fit is running."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "PRODUCT", PRODUCT)
     monkeypatch.setattr(threads, "_limit", threads._Limit())
 
 
@@ -122,7 +125,7 @@ def test_a_fit_has_the_threads_of_its_largest_product(libraries, options, n, met
 
 @pytest.mark.parametrize(("rows", "n"), [(200, 2), (1000, 5)])
 def test_lbfgs_has_those_of_a_block_of_its_rows(libraries, rows, n, monkeypatch):
-    monkeypatch.setattr("skbackprop.training.FULL_BATCH_ENTRIES", 500 * 200)
+    monkeypatch.setattr("skbackprop.lbfgs.FULL_BATCH_ENTRIES", 500 * 200)
     watched = Watched(libraries)
     model = BackpropRegressor(watched, solver="lbfgs", hidden_layer_sizes=(200,), max_iter=2)
     model.fit(*data(rows))  # 200 or 500 rows of 50 columns to 200 units
@@ -488,3 +491,49 @@ def test_a_fit_that_is_forked_while_another_thread_holds_the_lock(libraries):
         worker.join(PATIENCE)
     assert exit_code(pids[0]) == 0
     assert code == 0
+
+
+def overlapping():
+    """Two fits in threads that stay alive, as those of a pool do; the first to begin ends first."""
+    inside, first_left, done = threading.Barrier(2), threading.Event(), threading.Event()
+
+    def first():
+        with for_products_of(1):
+            inside.wait(PATIENCE)
+        first_left.set()
+        done.wait(PATIENCE)
+
+    def last():
+        with for_products_of(1):
+            inside.wait(PATIENCE)
+            first_left.wait(PATIENCE)
+        done.set()
+
+    workers = [threading.Thread(target=first), threading.Thread(target=last)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(PATIENCE)
+        assert not worker.is_alive()
+
+
+def test_real_libraries_obey_every_thread(monkeypatch):
+    """threadpoolctl lets one thread at a time control OpenBLAS, and ignores the others."""
+    monkeypatch.setattr(threads, "_cores", lambda: 2)
+    with threadpool_limits(limits=2, user_api="blas"):
+        pass
+    for library in threads._libraries():
+        threads._set(library, 2)
+    before = real_numbers()
+    overlapping()
+    assert real_numbers() == before
+    seen = []
+
+    def limited():
+        with threadpool_limits(limits=1, user_api="blas"):
+            seen.append(real_numbers())
+
+    worker = threading.Thread(target=limited)  # which may still limit them, after a fit here
+    worker.start()
+    worker.join(PATIENCE)
+    assert seen == [(1,) * len(before)]

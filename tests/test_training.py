@@ -7,27 +7,16 @@ import pytest
 from allocation import CONSTANT, peak_memory
 from scipy import sparse
 
-from skbackprop import training
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.blocks import run
+from skbackprop.feed import Data, Feed
+from skbackprop.lbfgs import full_gradient, minimize_lbfgs
 from skbackprop.losses import LOSSES
 from skbackprop.network import Network
 from skbackprop.optimizers import OPTIMIZERS, SGD, Adam
 from skbackprop.scaling import Rows
 from skbackprop.schedules import Constant
-from skbackprop.training import (
-    Data,
-    Feed,
-    MiniBatch,
-    Objective,
-    Progress,
-    add_decay,
-    clip,
-    epochs,
-    full_gradient,
-    minimize_lbfgs,
-    shrink,
-)
+from skbackprop.training import MiniBatch, Objective, Progress, add_decay, clip, epochs, shrink
 
 
 @pytest.fixture
@@ -93,8 +82,9 @@ def feed(request, monkeypatch):
 
 
 def use_feed(name, monkeypatch):
-    for constant, value in zip(("TABLE_ENTRIES", "WINDOW_ENTRIES"), FEEDS[name], strict=True):
-        monkeypatch.setattr(training, constant, value)
+    table, window = FEEDS[name]
+    monkeypatch.setattr("skbackprop.feed.TABLE_ENTRIES", table)
+    monkeypatch.setattr("skbackprop.training.WINDOW_ENTRIES", window)
 
 
 def how(optimizer, batch_size, **options):
@@ -208,7 +198,7 @@ def test_without_intercept_there_is_no_column_of_ones(feed, batches):
 def test_of_a_large_table_there_is_a_window_and_no_copy(network, monkeypatch):
     data = table(1000)
     assert len(Feed([data], 50, network, np.float64).X1) == 1000
-    monkeypatch.setattr(training, "TABLE_ENTRIES", 1000 * (4 + 2) - 1)  # [1 X] and Y
+    monkeypatch.setattr("skbackprop.feed.TABLE_ENTRIES", 1000 * (4 + 2) - 1)  # [1 X] and Y
     feed = Feed([data], 50, network, np.float64)
     assert len(feed.X1) == len(feed.Y) == 50
 
@@ -313,7 +303,7 @@ def test_blocks_of_rows_add_up(network, weighted, block, monkeypatch):
     theta = start(network).theta
     results = []
     for m in (block, 23):
-        monkeypatch.setattr(training, "FULL_BATCH_ENTRIES", m * max(network.sizes))
+        monkeypatch.setattr("skbackprop.lbfgs.FULL_BATCH_ENTRIES", m * max(network.sizes))
         results.append(value_and_gradient(objective, data, theta))
     # Another order of summing.
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-12)
@@ -557,7 +547,7 @@ def test_a_pass_allocates_nothing_that_grows(optimizer, small, monkeypatch):
     themselves be more than what is allowed.
     """
     if not small:
-        monkeypatch.setattr(training, "TABLE_ENTRIES", 0)
+        monkeypatch.setattr("skbackprop.feed.TABLE_ENTRIES", 0)
     rows, features, hidden = 2048, 8, 520
     network = Network(
         [features, hidden, hidden, 1], [ACTIVATIONS["relu"]()] * 2 + [ACTIVATIONS["identity"]()]

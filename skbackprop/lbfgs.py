@@ -1,0 +1,95 @@
+"""L-BFGS: the objective over all rows, in blocks of rows, minimised by scipy.optimize."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+
+from .blocks import block_views, blocks, run
+from .feed import Data
+from .training import Objective, Progress, add_decay
+
+Array = np.ndarray
+
+FULL_BATCH_ENTRIES = 2**15  # of a block of rows where all rows are needed: L-BFGS
+
+
+def full_batch_rows(sizes: Sequence[int]) -> int:
+    """Rows of a block, of which a layer's matrix fits the cache; but each costs a pass of theta."""
+    return max(200, FULL_BATCH_ENTRIES // max(sizes))
+
+
+def full_gradient(
+    objective: Objective, data: Data, theta: Array, gradient: Array
+) -> Callable[[], float]:
+    """f(theta) over every row, a block of rows at a time, to be called; it fills the gradient."""
+    n, network = len(data), objective.network
+    m = min(n, full_batch_rows(network.sizes))
+    batch, part = objective.batch(m, theta.dtype, data.weighted), np.empty_like(theta)
+    batches = {k: batch.rows(k) for k in {m, n % m} - {0}}
+    calls = {k: objective.gradient(theta, part, b) for k, b in batches.items()}
+    penalty = add_decay(gradient, theta, objective.decay(theta.dtype))
+
+    def f() -> float:
+        total = 0.0
+        gradient.fill(0)
+        for rows in blocks(n, m):
+            k = rows.stop - rows.start
+            block = batches[k]
+            data.take(rows, block.ws.A[0], block.Y, block.weight)
+            if block.weight is not None:
+                np.multiply(block.weight, 1 / k, out=block.weight)
+            run(calls[k])
+            total += k / n * objective.loss.value(block.ws.A[-1], block.Y, block.weight)
+            for g, p in block_views(gradient, part):
+                np.multiply(p, k / n, out=p)
+                np.add(g, p, out=g)
+        run(penalty)
+        return total + float(objective.penalty_values(theta)[0])
+
+    return f
+
+
+def minimize_lbfgs(
+    objective: Objective,
+    data: Data,
+    at: Progress,
+    *,
+    max_iter: int,
+    max_fun: int,
+    tol: float,
+    epoch_ended: Callable[[float], bool],
+) -> str | None:
+    """Full-batch L-BFGS (scipy.optimize) on theta; returns why it stopped short, if it did.
+
+    ``epoch_ended(f)`` is called after every iteration, with theta in ``at.theta``, and
+    stops the run by returning True.
+    """
+    theta, gradient = at.theta, np.empty_like(at.theta)
+    f = full_gradient(objective, data, theta, gradient)
+
+    def value_and_gradient(x):
+        np.copyto(theta, x, casting="same_kind")
+        return f(), gradient.astype(np.float64)
+
+    def callback(intermediate_result):
+        np.copyto(theta, intermediate_result.x, casting="same_kind")
+        at.epochs += 1
+        at.samples += len(data)
+        if epoch_ended(float(intermediate_result.fun)):
+            raise StopIteration
+
+    result = minimize(
+        value_and_gradient,
+        theta.astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        callback=callback,
+        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
+    )
+    np.copyto(theta, result.x, casting="same_kind")
+    if not at.epochs:  # the first weights were the best: there is a loss to report
+        at.epochs = 1
+        epoch_ended(float(result.fun))
+    converged_or_stopped = result.status in (0, 99)  # 99: by the callback
+    return None if converged_or_stopped else f"lbfgs: {result.message}"
