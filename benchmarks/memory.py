@@ -82,6 +82,7 @@ def main():
         model = cls(hidden_layer_sizes=(100, 100), max_iter=1).fit(X[:1000], y[:1000])
         extra, out = growth(partial(model.predict, X))
         beyond = (extra - out.nbytes) / 1e6
+        # Negative where memory that earlier calls have freed was used again.
         print(f"predict {cls.__name__:17s}        {beyond:8.1f} MB more than it returns")
     del X, y
     memory_map()

@@ -1,7 +1,8 @@
 """Time of a training step on one BLAS thread and on all of them, and what a fit chooses.
 
-"chosen" is what BackpropRegressor does by itself: a thread for every million multiplications
-of its largest matrix product. It should be near the smaller of the two others.
+"chosen" is what BackpropRegressor does by itself: a thread for every eight million
+multiplications of its largest matrix product. Between one and sixteen million two threads gain a
+little on an idle machine and lose much on a busy one.
 """
 
 import os
@@ -50,7 +51,7 @@ def main():
     options = command_line(__doc__, n_rounds=4)
     threadpool_limits(all_threads)
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print(f"microseconds a step on 1 thread, on {all_threads}, and as chosen")
+    print(f"microseconds a step{'':27s} 1 thread {all_threads:2d} threads    chosen")
     for sizes, rows in NETWORKS:
         for dtype in ("float64", "float32"):
             fit = estimator_fit(BackpropRegressor, sizes, rows, dtype, standardize=False)

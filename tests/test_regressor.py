@@ -14,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from allocation import peak_memory
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
@@ -31,8 +32,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skbackprop import BackpropRegressor
-from skbackprop.activations import ACTIVATIONS
-from skbackprop.losses import LOSSES, Loss
+from skbackprop.activations import ACTIVATIONS, Identity
+from skbackprop.lbfgs import full_batch_rows
+from skbackprop.losses import LOSSES, Loss, Poisson, SquaredError
+from skbackprop.model import model_of
 from skbackprop.optimizers import OPTIMIZERS
 from skbackprop.parameters import RULES, resolve_activation
 from skbackprop.schedules import SCHEDULES
@@ -912,3 +915,74 @@ def test_a_user_s_activation_beside_ours_predicts_what_the_formula_says(hidden, 
     for W, b, g in zip(model.coefs_, model.intercepts_, model.activations_, strict=True):
         A = resolve_activation(g).value(A @ W + b)
     np.testing.assert_allclose(model.predict(X), A[:, 0], rtol=1e-12)  # rounding of five sums
+
+
+class Twice(Identity):
+    """g(z) = 2 z, a subclass of the identity."""
+
+    def _value(self, z, a):
+        np.multiply(z, 2, out=a)
+
+    def _derivative(self, a, d):
+        d.fill(2)
+
+
+class Asymmetric(SquaredError):  # noqa: N818 - a loss and no exception
+    """ℓ = (a - y)², ten times that where a > y, by the documented hooks."""
+
+    def elementwise(self, A, Y):
+        return np.where(A > Y, 10, 1) * (A - Y) ** 2
+
+    def elementwise_derivative(self, A, Y):
+        return np.where(A > Y, 20, 2) * (A - Y)
+
+
+class AsymmetricPoisson(Poisson):
+    """dℓ/da of its own, for which a - y is not df/dZ[L]."""
+
+    def elementwise_derivative(self, A, Y):
+        return np.where(A > Y, 10, 1) * (1 - Y / A)
+
+
+def test_subclasses_train_by_their_own_formulas():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 3))
+    y = X[:, 0] + rng.standard_normal(400)
+    options = {"hidden_layer_sizes": (), "max_iter": 200, "learning_rate_init": 0.01}
+    model = BackpropRegressor(output_activation=Twice(), standardize=False, **options).fit(X, y)
+    W, b = model.coefs_[0], model.intercepts_[0]
+    np.testing.assert_allclose(model.predict(X), 2 * (X @ W + b)[:, 0], rtol=1e-12)
+    for loss, at_zero in ((Asymmetric(), y), (AsymmetricPoisson(), np.exp(y / 2))):
+        fitted = BackpropRegressor(loss=loss, random_state=0, **options).fit(X, at_zero)
+        # Too much costs ten times too little: far fewer than half of the predictions are above.
+        assert np.mean(fitted.predict(X) > at_zero) < 0.35
+
+
+def test_predictions_apply_activations_to_no_leftovers():
+    """relu's output of layer 1 lies where the ones of layer 3 go: exp of it would overflow."""
+    model = BackpropRegressor(
+        hidden_layer_sizes=(3, 1, 2), activation=["relu", "relu", "exp"], max_iter=1,
+        standardize=False, random_state=0,
+    ).fit(np.ones((9, 1)), np.zeros(9))  # fmt: skip
+    views = model_of(vars(model)).network().views(model.theta_)
+    for W, b in zip(views.W[1:], views.b[1:], strict=True):
+        W[...], b[...] = 0, 0
+    views.W[1][...] = 1e4  # A[1] = 10,000, and everything after it 0
+    for rows in (1, 1000):
+        leftovers = [np.full((2, 3 * rows), -np.inf) for _ in range(20)]
+        del leftovers  # what np.empty may find
+        with np.errstate(all="raise", under="ignore"):
+            assert not model.predict(np.ones((rows, 1))).any()
+
+
+def test_memory_with_many_outputs_is_that_of_a_few_batches():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((20_000, 1)), rng.standard_normal((20_000, 100))
+    model = BackpropRegressor(hidden_layer_sizes=(4,), max_iter=1)
+    # A window or a scaled table of 2**20 numbers, statistics of 2**16 at a time and their
+    # temporaries, batches of 200 rows: 10 MB in all. Y has 16 MB.
+    assert peak_memory(lambda: model.fit(X, Y)) < 0.75 * Y.nbytes
+
+
+def test_lbfgs_goes_through_wide_tables_in_blocks_of_many_rows():
+    assert full_batch_rows([60_000, 50, 1]) >= 200
