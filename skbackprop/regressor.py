@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import parameters
 from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
 from .export import to_mlp_regressor
-from .fitting import Fitting
 from .model import model_of
 
 
@@ -369,20 +368,34 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return self._commit(fitted)
 
     def _prepare(
-        self, X, y, sample_weight=None, validation=(None, None, None), *, rows=None, validated=None
+        self,
+        X,
+        y,
+        sample_weight=None,
+        validation=(None, None, None),
+        *,
+        rows=None,
+        validated=None,
+        one_pass=False,
     ):
         """A fit that is ready to run, what describes its table, the table, and its scorer.
 
         `validated` is the table and what describes it, where another model has looked at it.
         """
-        previous = vars(self) if self.warm_start and hasattr(self, "theta_") else None
+        # Imported here: whoever only predicts does without, for a third of our part of the import.
+        from .fitting import Fitting
+
+        goes_on = (one_pass or self.warm_start) and hasattr(self, "theta_")
+        previous = vars(self) if goes_on else None
         params, scratch = self._checked(), copy.copy(self)
         if validated is None or previous is not None:
             table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
             validated = table, _about(scratch, ndim)
         table, about = validated
         validation = _validation_table(scratch, *validation, table)
-        fitting = Fitting(params, table, validation=validation, previous=previous, rows=rows)
+        fitting = Fitting(
+            params, table, validation=validation, previous=previous, rows=rows, one_pass=one_pass
+        )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
 
     @available_if(lambda self: self._has_partial_fit())
@@ -417,12 +430,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         ValueError, TypeError
             As in `fit`, and for a parameter of the architecture that has been changed.
         """
-        previous = vars(self) if hasattr(self, "theta_") else None
-        params, scratch = self._checked(), copy.copy(self)
-        table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
-        fitting = Fitting(params, table, previous=previous, one_pass=True)
+        fitting, about, *_ = self._prepare(X, y, sample_weight, one_pass=True)
         fitting.run()
-        return self._commit(self._finish(fitting, stacklevel=3) | _about(scratch, ndim))
+        return self._commit(self._finish(fitting, stacklevel=3) | about)
 
     def predict(self, X):
         """A[L], the network's prediction for every row of X.
