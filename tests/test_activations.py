@@ -168,8 +168,11 @@ def test_prepared_value_and_derivative_are_those_of_a_block(name, dtype):
     for _ in range(2):
         z[...] = 3 * rng.standard_normal(1000)
         run(calls)
-        np.testing.assert_array_equal(a, g.value(z))
-        assert not g.from_A or (d == g.derivative(z, a)).all()
+        # NumPy's loops may round the last digit by where in memory an array begins.
+        digit = {"rtol": 4 * np.finfo(dtype).eps, "atol": 4 * np.finfo(dtype).eps}
+        np.testing.assert_allclose(a, g.value(z), **digit)
+        if g.from_A:
+            np.testing.assert_allclose(d, g.derivative(z, a), **digit)
 
 
 @every_activation
