@@ -1,5 +1,6 @@
 """The constructor's parameters: what each accepts, said in words when it is refused."""
 
+from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -270,10 +271,15 @@ def hidden_activations(spec: Any, n_layers: int) -> list[Any]:
     return specs
 
 
+@cache
+def _activation_of_name(name: str) -> Any:
+    return ACTIVATIONS[name]()
+
+
 def resolve_activation(spec: Any) -> Any:
     """The activation object of a name or of a user's own object."""
     if isinstance(spec, str):
-        return ACTIVATIONS[spec]()
+        return _activation_of_name(spec)
     formulas = isinstance(spec, Activation) and all(
         getattr(type(spec), name) is getattr(Activation, name) for name in ("value", "derivative")
     )

@@ -18,6 +18,8 @@ class Settings:
         cls.fields = (*cls.fields, *(name for name in own if name not in cls.fields))
 
     def __init__(self, *args: Any, **kwargs: Any):
+        if not self.fields and not args and not kwargs:
+            return
         values = dict(zip(self.fields, args, strict=False))
         twice, unknown = values.keys() & kwargs.keys(), kwargs.keys() - set(self.fields)
         if len(args) > len(self.fields) or twice or unknown:
