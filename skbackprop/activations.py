@@ -375,7 +375,7 @@ def _floating(Z):
 def _logistic(z, e, out):
     """σ(z) = exp(min(z, 0)) / (1 + e) with e = exp(-|z|), and so exp(min(z, 0)) 1 or e.
 
-    Nothing overflows or cancels; a third of the time of scipy.special.expit. `out` may be e.
+    Nothing overflows or cancels; half the time of scipy.special.expit. `out` may be e.
     """
     positive = np.greater_equal(z, zero_like(z), out=np.empty_like(z))
     denominator = 1 + e
