@@ -107,7 +107,7 @@ def fit_many(
             prepared[k][0].run(prepared[k][-1])
         else:
             _run([(prepared[k][0], prepared[k][-1]) for k in group])
-    fitted = []
+    fitted = []  # by a loop: a comprehension is a frame of its own, which warnings would point at
     for model, (fitting, about, *_) in zip(models, prepared, strict=True):
         fitted.append(model._finish(fitting, stacklevel=3) | about)
     return [model._commit(attributes) for model, attributes in zip(models, fitted, strict=True)]

@@ -31,7 +31,7 @@ axis for the network, and each line below is the formula of all of them.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -166,7 +166,7 @@ class Network:
             if ones is not None and ws.ones_are_lost:
                 calls.append(ones)
             calls += g[l].forward(*ws.whole(l, "Z", "A", "S"))  # A[l] = g[l](Z[l])
-            if ones is not None and not _keeps_1(g[l]):
+            if ones is not None and (ws.ones_are_lost or not _keeps_1(g[l])):
                 calls.append(ones)
             if D1[l] is not None:
                 calls.append(partial(_draw_masks, p, rngs, D1[l], self.fit_intercept))
@@ -244,13 +244,7 @@ class Network:
 
 def _keeps_1(g: Any) -> bool:
     """Whether g leaves the column of ones as it is; a user's own is not given that column."""
-    return not g.in_place or _of_1(g) == 1
-
-
-@cache
-def _of_1(g: Any) -> float:
-    """g(1), of which an evaluation takes as long as the forward pass of a row."""
-    return float(g.value(np.ones(1))[0])
+    return not g.in_place or bool(g.value(np.ones(1))[0] == 1)
 
 
 def _through_activation(g: Any, scratch: Array, dA: Any, A: Any, S: Any, dZ: Any) -> list[Call]:

@@ -32,7 +32,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skbackprop import BackpropRegressor
-from skbackprop.activations import ACTIVATIONS, Identity
+from skbackprop.activations import ACTIVATIONS, Activation, Identity
 from skbackprop.lbfgs import full_batch_rows
 from skbackprop.losses import LOSSES, Loss, Poisson, SquaredError
 from skbackprop.model import model_of
@@ -986,3 +986,31 @@ def test_memory_with_many_outputs_is_that_of_a_few_batches():
 
 def test_lbfgs_goes_through_wide_tables_in_blocks_of_many_rows():
     assert full_batch_rows([60_000, 50, 1]) >= 200
+
+
+class Tilted(Activation):
+    """g(z) = c z, of which g(1) is 1 or not."""
+
+    c: float = 1.0
+
+    def _value(self, z, a):
+        np.multiply(z, self.c, out=a)
+
+    def _derivative(self, a, d):
+        d.fill(self.c)
+
+
+def test_an_activation_object_may_change_between_two_fits():
+    """Nothing of it is remembered from the first, such as that it leaves the ones alone."""
+
+    class Steeper(Tilted):  # of another type, and so nothing that is remembered of Tilted
+        c: float = 3.0
+
+    g, (X, y) = Tilted(), (np.arange(12.0).reshape(6, 2), np.arange(6.0))
+    options = {"hidden_layer_sizes": (3,), "max_iter": 5, "random_state": 0}
+    BackpropRegressor(activation=g, **options).fit(X, y)
+    g.c = 3.0
+    after = BackpropRegressor(activation=g, **options).fit(X, y).predict(X)
+    np.testing.assert_array_equal(
+        after, BackpropRegressor(activation=Steeper(), **options).fit(X, y).predict(X)
+    )

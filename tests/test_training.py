@@ -273,7 +273,7 @@ def test_the_loss_of_a_pass_is_the_objective_where_nothing_moves(
     # Batches differ by a row, and count by their rows. The penalty is in every one of them.
     n, k = len(data), len(recorder.gradients)
     share = np.diff([i * n // k for i in range(k + 1)]) / n
-    np.testing.assert_allclose(share @ recorder.gradients, full, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(share @ recorder.gradients, full, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("weights", ["none", "raw", "of a stream"])
@@ -307,7 +307,7 @@ def test_blocks_of_rows_add_up(network, weighted, block, monkeypatch):
         results.append(value_and_gradient(objective, data, theta))
     # Another order of summing.
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-12)
-    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-10, atol=1e-13)
 
 
 def test_the_objective_follows_theta_and_can_be_called_again(network):
@@ -370,7 +370,7 @@ def test_the_penalty_is_on_weights_and_not_on_biases(network):
     for l in (1, 2):
         b[l][...] = 0
     # Cancellation of the gradients' common part, which is below 1e3.
-    np.testing.assert_allclose(gradients[1] - gradients[0], expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(gradients[1] - gradients[0], expected, rtol=1e-10, atol=1e-13)
     # f grows by penalty/2 ‖W‖², with expected = penalty W; the losses are some hundreds.
     squares = sum((w**2).sum() for w in W[1:])
     assert losses[1] - losses[0] == pytest.approx(squares / 4, rel=1e-10)
