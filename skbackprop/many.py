@@ -16,6 +16,7 @@ from .architecture import same
 from .callbacks import has_callbacks
 from .fitting import Fitting
 from .losses import LOSSES
+from .messages import shown
 from .optimizers import OPTIMIZERS
 from .regressor import BackpropRegressor
 from .stack import train
@@ -83,15 +84,14 @@ def fit_many(
     models = list(models)
     for model in models:
         if not isinstance(model, BackpropRegressor):
-            raise TypeError(f"models must be BackpropRegressors; got {model!r}")
+            raise TypeError(f"models must be BackpropRegressors; got {shown(model)}")
         if type(model).fit is not BackpropRegressor.fit:
             raise TypeError(f"fit_many would not call the fit of {type(model).__name__} itself")
         if has_callbacks(model):
             raise ValueError("fit_many does not tell callbacks; fit such a model by itself")
     if len({id(model) for model in models}) < len(models):
         raise ValueError("models must be different objects; use sklearn.base.clone")
-    n = X.shape[0] if hasattr(X, "shape") else len(X)
-    sets = [None] * len(models) if rows is None else [_rows(r, n) for r in rows]
+    sets = [None] * len(models) if rows is None else [_rows(r, _length(X)) for r in rows]
     if len(sets) != len(models):
         raise ValueError(f"rows must have an entry a model, {len(models)}; it has {len(sets)}")
     prepared, validated = [], None  # the table is looked at, and if need be converted, once
@@ -170,6 +170,16 @@ def _stackable(fitting: Fitting) -> bool:
         # From 100 units and 100 rows on the products take most of the time.
         and fitting.largest_product <= SMALL
     )
+
+
+def _length(X: Any) -> int:
+    """Rows of a table that has not been looked at yet."""
+    shape = getattr(X, "shape", None)
+    if shape is None and hasattr(X, "__len__"):
+        return len(X)
+    if not isinstance(shape, tuple) or not shape:
+        raise TypeError(f"X must be a table of rows; got {shown(X)}")
+    return shape[0]
 
 
 def _rows(rows: Any, n: int) -> Any:

@@ -544,7 +544,11 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         def score(theta):
             model = copy.copy(self)._commit(fitting.predictive(theta) | known)
-            value = scorer(model, X, y, **extra)
+            try:
+                value = scorer(model, X, y, **extra)
+            except (TypeError, ValueError, AttributeError) as error:  # a classifier's scorer
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"scoring={shown(self.scoring)} failed: {error}") from error
             if not parameters.is_number(value):
                 raise TypeError(f"scoring must give a number; it gave {shown(value)}")
             return value

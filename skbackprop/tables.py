@@ -22,12 +22,12 @@ NAMES = ("X", "y", "sample_weight")
 
 @contextmanager
 def _about(name: str) -> Iterator[None]:
-    """Errors that name what they are about, of three kinds made two; no floating-point alarms."""
+    """Errors that name what they are about, of several kinds made two; no floating-point alarms."""
     try:
         # scikit-learn looks for infinities by a sum, which may overflow or be inf - inf.
         with np.errstate(all="ignore"):
             yield
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:  # 10**400, Decimal("sNaN")
         text, kind = naming(name, error), TypeError if isinstance(error, TypeError) else ValueError
         if isinstance(error, kind) and text == str(error):
             raise
@@ -82,37 +82,38 @@ def _targets(y: Any, name: str) -> tuple[Array, int]:
     """Targets as a matrix of float64, and the dimensions they had."""
     if sparse.issparse(y):
         raise TypeError(f"{name} is a sparse matrix; dense targets are needed: {name}.toarray()")
+    Y = _reals(y, name)
+    if Y.ndim == 0:
+        raise ValueError(f"{name} must have one target a row; got a single number")
+    return (Y[:, None] if Y.ndim == 1 else Y), Y.ndim
+
+
+def _reals(values: Any, name: str) -> Array:
+    """Finite numbers as an array of float64; text that could be read as such is none."""
     with _about(name):
-        y = check_array(_numbers(y, name), ensure_2d=False, dtype=None, input_name=name)
-        if y.dtype.kind == "O":
-            y = y.astype(np.float64)
-        if y.dtype.kind not in "fiub":
-            raise TypeError(f"{name} must hold numbers; its dtype is {y.dtype}")
-        if y.ndim == 0:
-            raise ValueError(f"{name} must have one target a row; got a single number")
-        ndim, Y = y.ndim, y.astype(np.float64, copy=False)
-        if not np.isfinite(Y).all():  # None is NaN by now, and a longdouble may be infinite
+        M = check_array(_numbers(values, name), ensure_2d=False, dtype=None, input_name=name)
+        if M.dtype.kind not in "fiubO":
+            raise TypeError(f"{name} must hold numbers; its dtype is {M.dtype}")
+        M = M.astype(np.float64, copy=False)
+        if not np.isfinite(M).all():  # None is NaN by now, and a longdouble may be infinite
             raise ValueError(f"{name} must be finite; it holds NaN or infinity")
-    return (Y[:, None] if ndim == 1 else Y), ndim
+    return M
 
 
 def _weights(weight: Any, n: int, name: str) -> Array | None:
     """Weights of the rows, >= 0 and not all 0, as float64."""
     if weight is None:
         return None
-    with _about(name):
-        weight = _numbers(weight, name)
-        w = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
-        if w.shape != (n,):
-            raise ValueError(
-                f"{name} must have one weight a row, shape ({n},); its shape is {w.shape}"
-            )
-        if (w < 0).any():
-            raise ValueError(
-                f"{name} must not have negative weights; the smallest is {w.min():g}"
-            )
-        if not w.any():
-            raise ValueError(f"{name} has only zero weights: there is no row to learn from")
+    w = _reals(weight, name)
+    if w.shape != (n,):
+        raise ValueError(
+            f"{name} must have one weight a row, shape ({n},); its shape is {w.shape}"
+        )
+    if (w < 0).any():
+        raise ValueError(f"{name} must not have negative weights; the smallest is {w.min():g}")
+    if not w.any():
+        raise ValueError(f"{name} has only zero weights: there is no row to learn from")
+    with np.errstate(over="ignore"):
         if not np.isfinite(w.sum()):
             raise ValueError(f"{name} has a sum beyond all numbers: divide by {w.max():g}")
     return w

@@ -59,6 +59,7 @@ KNOWS = {
         "callbacks",
         "fitting",
         "losses",
+        "messages",
         "optimizers",
         "regressor",
         "stack",
