@@ -3,6 +3,7 @@
 import os
 import sys
 from itertools import pairwise
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def _of_system() -> float:
     if "MemAvailable" in fields:
         names = ("MemAvailable", "SwapFree")
         return 1024.0 * sum(int(fields.get(name, "0 kB").split()[0]) for name in names)
+    return _of_machine()
+
+
+def _of_machine() -> float:
+    """All the memory that is installed."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):  # Windows, or a system that does not say
@@ -53,20 +59,20 @@ def _of_cgroups() -> float:
     """What the limits of the process's control groups (a container's) leave."""
     limits = [float("inf")]
     for line in _text(CGROUP).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            root, name = CGROUPS, "memory.max"
-        elif "memory" in controllers.split(","):
-            root, name = CGROUPS / "memory", "memory.limit_in_bytes"
-        else:
-            continue
-        group = root / path.strip("/")
-        # The groups above limit it too; a container may see its own as the root.
-        for folder in [group, *group.parents][: len(group.parts) - len(root.parts) + 1]:
-            limit = _text(folder / name).strip()
-            if limit.isdecimal():  # or "max"
-                limits.append(float(limit))
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if path and controllers == "":
+            limits += _limits(CGROUPS, path, "memory.max")
+        elif path and "memory" in controllers.split(","):
+            limits += _limits(CGROUPS / "memory", path, "memory.limit_in_bytes")
     return min(limits) - _own_pages()[1]
+
+
+def _limits(root: Path, path: str, file: str) -> list[float]:
+    """Of a control group and those above it; a container may see its own as the root."""
+    group = root / path.strip("/")
+    above = [group, *group.parents][: len(group.parts) - len(root.parts) + 1]
+    texts = [_text(folder / file).strip() for folder in above]
+    return [float(text) for text in texts if text.isdecimal()]  # or "max"
 
 
 def _of_address_space() -> float:
@@ -165,7 +171,7 @@ def _refusal(sizes, weights, of_weights, of_batch, rows, there) -> str:
 
 def _number(n: int) -> str:
     """About 10**k where the digits would say no more."""
-    return f"{n:,}" if n < 10**18 else f"about 10**{n.bit_length() * 30103 // 100000}"
+    return f"{n:,}" if n < 10**18 else f"about 10**{int(log10(n))}"
 
 
 def _memory(n: Any) -> str:
