@@ -1,6 +1,7 @@
 """What a fitted network is made of, and what may not change while it trains on."""
 
 import pickle
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from . import parameters
 from .activations import ACTIVATIONS, CustomActivation
 from .messages import shown
+from .settings import Settings
 
 POSITIVE = ("exp", "softplus", "logistic")  # activations of positive values alone
 
@@ -15,6 +17,7 @@ POSITIVE = ("exp", "softplus", "logistic")  # activations of positive values alo
 def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dict[str, Any]:
     """What training cannot change half-way, under the names that a message gives it."""
     hidden = parameters.hidden_sizes(params["hidden_layer_sizes"])
+    activations = parameters.hidden_activations(params["activation"], len(hidden))
     loss, output = parameters.resolve_loss(params), params["output_activation"]
     if output is None:
         output = loss.output_activation
@@ -22,21 +25,30 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
         g = parameters.resolve_activation(output)
         if not isinstance(g, (CustomActivation, *(ACTIVATIONS[name] for name in POSITIVE))):
             raise ValueError(
-                f"loss={shown(params['loss'])} needs predictions above 0: output_activation must be "
-                f"one of {', '.join(map(repr, POSITIVE))} or an object of your own; got {shown(output)}"
+                f"loss={shown(params['loss'])} needs predictions above 0: output_activation must "
+                f"be one of {', '.join(map(repr, POSITIVE))} or an object of your own; got "
+                f"{shown(output)}"
             )
     return {
         "the number of features of X": n_features,
         "the number of outputs of y": n_outputs,
         "hidden_layer_sizes": hidden,
-        "activation": parameters.hidden_activations(params["activation"], len(hidden)),
-        "output_activation": output,
-        "loss": params["loss"],
-        "solver": params["solver"],
+        "activation": list(map(_kept, activations)),
+        "output_activation": _kept(output),
+        "loss": _kept(params["loss"]),
+        "solver": _kept(params["solver"]),
         "fit_intercept": bool(params["fit_intercept"]),
         "standardize": bool(params["standardize"]),
         "dtype": None if params["dtype"] is None else np.dtype(params["dtype"]).name,
     }
+
+
+def _kept(spec: Any) -> Any:
+    """A copy of one of our objects: what its owner changes later is no part of the fitted model.
+
+    A user's own may be anything, such as a counter of its calls, and is used as it is.
+    """
+    return copy(spec) if isinstance(spec, Settings) else spec
 
 
 def check_same(new: dict[str, Any], old: dict[str, Any], method: str) -> None:
@@ -55,4 +67,7 @@ def same(a, b):
         return len(a) == len(b) and all(map(same, a, b))
     if a is b or a is None or isinstance(a, (str, int)):
         return a is b or (type(a) is type(b) and a == b)
+    if isinstance(a, Settings) and type(a) is type(b):
+        a, b = vars(a), vars(b)
+        return a.keys() == b.keys() and all(map(same, a.values(), b.values()))
     return type(a) is type(b) and pickle.dumps(a) == pickle.dumps(b)

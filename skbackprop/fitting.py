@@ -178,16 +178,21 @@ class Fitting:
         rng.bit_generator.state = state["rng"]
         passes = previous["n_iter_"] if self.one_pass else 0
         optimizer = _copied(state["optimizer"])
-        self.at = Progress(theta, optimizer, rng, state["samples"], passes, state["slowdown"])
+        # What "adaptive" has divided the rate by is no part of another schedule.
+        slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
+        self.at = Progress(theta, optimizer, rng, state["samples"], passes, slowdown)
         self.history = History(**_copied(state["history"]))
         self.weight_sum, self.weight_rows = state["weight_sum"], state["weight_rows"]
 
     def _judged_by(self):
         """What an epoch is the best of."""
-        if not self.early_stopping:
-            return "loss"
-        scoring = self.params["scoring"]
-        return "validation loss" if scoring in (None, "loss") else f"score {scoring}"
+        p = self.params
+        if not self.early_stopping:  # which these are a part of, and may have changed
+            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}"
+        rows = f"of {p['validation_fraction']}"
+        if p["scoring"] in (None, "loss"):
+            return f"validation loss {rows}, {p['quantile']}"
+        return f"score {p['scoring']} {rows}"
 
     def _prepare(self, table, train, kept, validation):
         """The objective and the rows, with weights divided by their mean."""

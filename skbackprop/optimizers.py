@@ -31,7 +31,11 @@ FLUSH = 64  # steps
 
 
 class Optimizer(Settings):
-    """``step`` from ``prepare``, which a subclass defines."""
+    """``step`` from ``prepare``, which a subclass defines, as it does ``init``."""
+
+    def init(self, theta: Array) -> dict[str, Any]:
+        """The state at the start."""
+        raise NotImplementedError
 
     def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
         """A step on these arrays, to be called with the learning rate."""

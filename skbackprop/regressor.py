@@ -51,7 +51,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     hidden_layer_sizes : int, sequence of int, array or str, default=(100,)
         Units of every hidden layer. ``"64-32"`` is ``(64, 32)``: a value that random
-        and Bayesian searches can vary. ``()`` or ``""`` is a linear model.
+        and Bayesian searches can vary. ``()`` or ``""`` is a linear model. More than there
+        is memory for is refused before any of it is taken.
 
     activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", \
 "gelu", "silu", "mish", "softplus", "exp"}, object or list, default="relu"
@@ -99,6 +100,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights, the order of the rows, the validation rows and
         dropout. None for one from the operating system, whatever numpy.random.seed says.
+        It counts where a network is started; `warm_start` and `partial_fit` go on with the
+        random numbers where they stand, and a seed that has been changed says nothing to them.
 
     tol : float, default=1e-4
         An epoch is an improvement if it lowers the loss (of training, or of validation
@@ -113,7 +116,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Whether `fit` goes on from the last one, optimizer and random numbers included:
         20 epochs and 20 more are 40, bit for bit. ("lbfgs" keeps its weights and learns
         the curvature anew. A schedule that is planned over max_iter starts anew.) A
-        change of data is welcome, one of the architecture or solver is refused.
+        change of data is welcome, and so is one of a parameter, which counts from then on;
+        but one of `loss`, `hidden_layer_sizes`, `activation`, `output_activation`, `solver`,
+        `fit_intercept`, `standardize` or `dtype` is refused.
 
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
@@ -348,8 +353,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Raises
         ------
         ValueError, TypeError
-            For a parameter or data that cannot be used; the message names it. The
-            estimator is then as it was before the call.
+            For a parameter or data that cannot be used; the message names it. Among data
+            that are refused are cells that are masked, dates, and complex numbers; and a
+            network for which there is no memory. The estimator is then as it was before
+            the call.
 
         Warns
         -----

@@ -32,7 +32,7 @@ KNOWS = {
     "threads": set(),
     "monitoring": set(),
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
-    "architecture": {"activations", "messages", "parameters"},
+    "architecture": {"activations", "messages", "parameters", "settings"},
     "model": {"activations", "network", "parameters", "scaling"},
     "fitting": {
         "architecture",

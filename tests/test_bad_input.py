@@ -483,7 +483,11 @@ def fitted(data):
 
 NAMES_MISSING = [
     pytest.mark.filterwarnings(f"ignore:{text}")
-    for text in ("X has feature names", "X does not have valid feature names", "the matrix subclass")
+    for text in (
+        "X has feature names",
+        "X does not have valid feature names",
+        "the matrix subclass",
+    )
 ]
 
 
@@ -836,10 +840,11 @@ ANYTHING = st.one_of(
     st.none(), st.booleans(), st.integers(), st.integers(10**300, 10**320), st.floats(),
     st.complex_numbers(), st.text(max_size=3), st.binary(max_size=3),
     st.decimals(), st.fractions(), st.dates(), st.datetimes(), st.timedeltas(), st.times(),
-    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=1), st.none(), max_size=1),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=1), st.none(), max_size=1),
     st.sampled_from([
-        np.float32(1), np.float16(2), np.int8(3), np.bool_(True), np.str_("a"), np.datetime64("NaT"),
-        np.timedelta64(1, "s"), np.longdouble(1), np.complex64(1), np.array(1.0), np.array([1.0]),
+        np.float32(1), np.float16(2), np.int8(3), np.bool_(True), np.str_("a"),
+        np.datetime64("NaT"), np.timedelta64(1, "s"), np.longdouble(1), np.complex64(1), np.array(1.0), np.array([1.0]),
         pd.NA, pd.NaT, Ellipsis, object, sparse.csr_array(np.ones((1, 1))),
     ]),
 )  # fmt: skip
@@ -910,7 +915,7 @@ def test_alarms_of_numpy_are_not_set_off(data, solver, extra, kind):
 
 
 def test_large_float32_sets_off_no_alarm_in_the_checks(data):
-    """scikit-learn looks for infinities by a sum of numbers that may be infinite, and its opposite."""
+    """scikit-learn looks for infinities by a sum, which may overflow or be inf - inf."""
     X = (data[0] * LARGE / 2).astype(np.float32)
     with np.errstate(all="raise"):
         model = BackpropRegressor(**SMALL).fit(X, data[1], X_val=X, y_val=data[1])

@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from skbackprop import BackpropRegressor, memory
+from skbackprop.parameters import resolve_optimizer
 
 GIB = 2**30
 
@@ -117,32 +118,28 @@ def test_a_large_batch_is_blamed_for_the_matrices_it_asks_for(there):
 def test_the_estimate_is_below_what_training_takes(data, params, vectors, dtype):
     params = {"alpha": 0, "dtype": dtype, "hidden_layer_sizes": (700, 700), "max_iter": 2, **params}
     model = BackpropRegressor(**params)
-    optimizer = memory_of(model)
-    itemsize = np.dtype(dtype).itemsize
-    assert memory._bytes_of_a_weight(model.get_params(), optimizer, np.dtype(dtype)) == vectors * itemsize
+    optimizer = resolve_optimizer(model.get_params())
+    dtype = np.dtype(dtype)
+    of_one = memory._bytes_of_a_weight(model.get_params(), optimizer, dtype)
+    assert of_one == vectors * dtype.itemsize
     weights = 6 * 700 + 701 * 700 + 701
     tracemalloc.start()
     model.fit(*data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert vectors * itemsize * weights < peak
+    assert of_one * weights < peak
 
 
 def test_the_estimate_of_lbfgs_is_below_what_it_takes(data):
     params = {"solver": "lbfgs", "alpha": 0, "hidden_layer_sizes": (300, 300), "max_iter": 2}
-    estimate = memory._bytes_of_a_weight(BackpropRegressor(**params).get_params(), None, np.dtype("f8"))
+    given = BackpropRegressor(**params).get_params()
+    estimate = memory._bytes_of_a_weight(given, None, np.dtype("f8"))
     assert estimate == 3 * 8 + 27 * 8
     tracemalloc.start()
     BackpropRegressor(**params).fit(*data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert estimate * (6 * 300 + 301 * 300 + 301) < peak
-
-
-def memory_of(model):
-    from skbackprop.parameters import resolve_optimizer
-
-    return resolve_optimizer(model.get_params())
 
 
 def test_a_small_network_asks_nobody(data, monkeypatch):
