@@ -844,7 +844,8 @@ ANYTHING = st.one_of(
     st.dictionaries(st.text(max_size=1), st.none(), max_size=1),
     st.sampled_from([
         np.float32(1), np.float16(2), np.int8(3), np.bool_(True), np.str_("a"),
-        np.datetime64("NaT"), np.timedelta64(1, "s"), np.longdouble(1), np.complex64(1), np.array(1.0), np.array([1.0]),
+        np.datetime64("NaT"), np.timedelta64(1, "s"), np.longdouble(1), np.complex64(1),
+        np.array(1.0), np.array([1.0]),
         pd.NA, pd.NaT, Ellipsis, object, sparse.csr_array(np.ones((1, 1))),
     ]),
 )  # fmt: skip
