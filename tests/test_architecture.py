@@ -24,6 +24,7 @@ KNOWS = {
     "workspace": {"blocks"},
     "network": {"blocks", "calculus", "workspace"},
     "feed": {"blocks"},
+    "divergence": {"blocks", "feed"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
@@ -35,6 +36,7 @@ KNOWS = {
     "fitting": {
         "architecture",
         "blocks",
+        "divergence",
         "feed",
         "lbfgs",
         "losses",
