@@ -29,27 +29,17 @@ class Measure:
 
     Parameters
     ----------
-    mean : float
-        That of predicting the mean of y.
-    start : float
-        That of the first weights.
-    largest : float
-        The largest of `mean` so far: of a stream, one call's rows may all be alike.
+    bound : float
+        The largest that is not worse than predicting the mean of y; inf for a constant y, to
+        which any other prediction is.
+    scale : float
+        What a training that goes well does not leave far behind: the loss of predicting the
+        mean, or of the first weights, whichever is more; in a stream the largest so far, as
+        one call's rows may all be alike.
     """
 
-    mean: float
-    start: float
-    largest: float
-
-    @property
-    def bound(self) -> float:
-        """The largest loss that is not worse than predicting the mean."""
-        return self.mean + WORSE * abs(self.mean)
-
-    @property
-    def scale(self) -> float:
-        """What a training that goes well does not leave far behind."""
-        return max(self.largest, abs(self.start))
+    bound: float
+    scale: float
 
     def verdict(self, loss: float) -> str | None:
         """Of the weights at the end."""
@@ -58,10 +48,12 @@ class Measure:
         return None if loss <= self.bound else "worse"
 
 
-def measure(network: Any, loss: Any, data: Data, theta: Array, largest: float = 0.0) -> Measure:
-    """The measure for training on these rows from these weights."""
-    mean = loss_of_mean(network, loss, data)
-    return Measure(mean, mean_loss(network, loss, data, theta, SAMPLE), max(largest, abs(mean)))
+def measure(network: Any, loss: Any, data: Data, theta: Array, before: float = 0.0) -> Measure:
+    """The measure for training on these rows from these weights; `before`, an earlier scale."""
+    mean, constant = loss_of_mean(network, loss, data)
+    start = mean_loss(network, loss, data, theta, SAMPLE)
+    bound = np.inf if constant else mean + WORSE * abs(mean)
+    return Measure(bound, max(before, abs(mean), abs(start)))
 
 
 def mean_loss(network: Any, loss: Any, data: Data, theta: Array, most: float = np.inf) -> float:
@@ -77,25 +69,24 @@ def mean_loss(network: Any, loss: Any, data: Data, theta: Array, most: float = n
     return total
 
 
-def loss_of_mean(network: Any, loss: Any, data: Data) -> float:
-    """The same of the weighted mean of y as every row's prediction.
+def loss_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, bool]:
+    """The same of the weighted mean of y as every row's prediction, and whether y is constant.
 
-    Constant targets c have no scale but |c|, or the 1 of standardised ones. Here 2 |c| is what
-    a prediction may be off: first weights that predict about 0 are then no worse than that.
+    Of a constant c it is that of 2 c, or of 1 for c = 0, standardised: the scale there is.
     """
     mean, low, high = 0.0, np.inf, -np.inf
     for _, Y, weight in _targets(network, data, len(data)):
         w = np.full((1, len(Y)), 1 / len(Y)) if weight is None else weight.T
         mean = mean + (w @ Y.astype(np.float64))[0] * (len(Y) / len(data))
         low, high = np.minimum(low, Y.min(axis=0)), np.maximum(high, Y.max(axis=0))
-    constant = np.all(low == high)
+    constant = bool(np.all(low == high))
     if constant:
-        mean = np.where(mean != 0, 3 * mean, 2)
+        mean = np.where(mean != 0, 2 * mean, 1)
     total = 0.0
     for _, Y, weight in _targets(network, data, len(data)):
         A = np.broadcast_to(mean, Y.shape).astype(Y.dtype)
         total += loss.value(A, Y, weight) * (len(Y) / len(data))
-    return total
+    return total, constant
 
 
 def _targets(network, data, n) -> Iterator[tuple[slice, Array, Array | None]]:

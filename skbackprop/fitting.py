@@ -291,10 +291,10 @@ class Fitting:
 
     def _measure(self):
         network, before = self.objective.network, self.measured
-        if not self.one_pass and before is not None and self.resumed:
+        if self.resumed:
             return Measure(**before)
-        largest = 0.0 if before is None else before["largest"]
-        return measure(network, self.loss, self.data, self.model.theta, largest)
+        scale = before["scale"] if self.one_pass and before else 0.0
+        return measure(network, self.loss, self.data, self.model.theta, scale)
 
     def epoch_ended(self, loss: float) -> bool:
         """Whether to stop after a pass of that loss, with the reason in ``reason``."""
@@ -330,10 +330,17 @@ class Fitting:
             return "nonfinite" if overflow else "useless"
         if self.one_pass:  # moments have overflowed
             return "nonfinite"
-        if verdict:  # as scikit-learn does, which raises no error with early stopping
-            self.model.theta, self.history.best_epoch = self.first_theta, 0
+        if verdict:  # as in scikit-learn, early stopping always ends with a model
+            self.model.theta, self.history.best_epoch = self._first_weights(), 0
         self._begin_anew_from(self.model.theta)  # what has led astray is not to be gone on with
         return "restored"
+
+    def _first_weights(self):
+        """With a last layer of 0 if they then predict the mean, as they do of standardised y."""
+        theta = self.first_theta.copy()
+        last = self.model.network().matrices(theta)[-1]
+        last[...] = 0
+        return theta if self._verdict(theta) is None else self.first_theta
 
     def _verdict(self, theta) -> str | None:
         """What is wrong with weights that are to predict."""

@@ -604,7 +604,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         elif fitting.reason is not None and fitting.reason.startswith("lbfgs"):
             yield f"{fitting.reason} before it converged: see max_iter, max_fun and tol."
         if fitting.judgement == "restored":
-            which = f"weights of epoch {best}" if best else "first weights, which know nothing,"
+            which = (
+                f"weights of epoch {best}" if best else "first weights, which have learnt nothing,"
+            )
             yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
         if fitting.judgement == "worse":
             yield (

@@ -857,7 +857,8 @@ def test_fit_warns_at_max_iter_and_not_where_a_schedule_was_planned_to_end(data)
         BackpropRegressor(max_iter=3, solver="lbfgs").fit(*data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        BackpropRegressor(max_iter=30, learning_rate="cosine").fit(*data)
+        settings = {"learning_rate": "cosine", "learning_rate_init": 0.02, "random_state": 0}
+        BackpropRegressor(max_iter=30, **settings).fit(*data)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
