@@ -235,6 +235,10 @@ def check_all(params: dict[str, Any], defaults: dict[str, Any]) -> None:
     for name in RULES:
         if params[name] is not defaults[name]:  # which need no check
             check(name, params[name])
+    if params["checkpoint"] is not None and params["warm_start"]:
+        raise ValueError(
+            "checkpoint needs warm_start=False: a fit that finds its checkpoint goes on by itself"
+        )
     if params["solver"] == "lbfgs":
         for name, off in (("dropout", 0), ("clip_norm", None)):
             if params[name] != off:
@@ -334,3 +338,10 @@ def resolve_schedule(params: dict[str, Any]) -> Any:
 def resolve_dtype(spec: Any, dtype: np.dtype) -> np.dtype:
     """The type of the weights: that of X unless ``dtype`` names another."""
     return dtype if spec is None else np.dtype(spec)
+
+
+def seed_from(random_state: Any) -> int | None:
+    """A seed for NumPy's newer generator, as scikit-learn's random_state says."""
+    if isinstance(random_state, np.random.RandomState):
+        return random_state.randint(2**31 - 1)
+    return None if random_state is np.random else random_state

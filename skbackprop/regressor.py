@@ -377,15 +377,24 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting, about, table, scorer = self._prepare(
             X, y, sample_weight, (X_val, y_val, sample_weight_val)
         )
+        checkpoint = fitting.checkpoint
+        if checkpoint is not None and checkpoint.finished:  # trained to its end already
+            self._tell(checkpoint.told, stacklevel=3 + FRAMES)
+            return self._commit(fitting.previous | about)
         tasks = self._tasks(fitting, about, table)
+        keep = None if checkpoint is None else lambda: checkpoint.save(fitting.attributes() | about)
         try:
-            fitting.run(scorer, tasks)
+            fitting.run(scorer, tasks, keep)
         except KeyboardInterrupt:
             best = fitting.so_far()
             if best is not None:
                 self._commit(best | about)
             raise
-        fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
+        told = self._verdict(fitting)
+        fitted = fitting.attributes() | about
+        if checkpoint is not None:
+            checkpoint.save(fitted, finished=True, told=told)
+        self._tell(told, stacklevel=3 + FRAMES)
         if tasks is not None:
             tasks.close(fitted)
         return self._commit(fitted)
@@ -416,10 +425,26 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             validated = table, _about(scratch, ndim)
         table, about = validated
         validation = _validation_table(scratch, *validation, table)
+        checkpoint = found = None
+        if self.checkpoint is not None and not one_pass:
+            checkpoint = self._checkpoint(params, table, validation, about)
+            found = checkpoint.found()
         fitting = Fitting(
-            params, table, validation=validation, previous=previous, rows=rows, one_pass=one_pass
+            params,
+            table,
+            validation=validation,
+            previous=previous if found is None else found,
+            resumed=found is not None,
+            checkpoint=checkpoint,
+            rows=rows,
+            one_pass=one_pass,
         )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
+
+    def _checkpoint(self, params, table, validation, about):
+        from .checkpoints import Checkpoint  # and with it the writing and reading of files
+
+        return Checkpoint(params, table, validation, about.get("feature_names_in_"))
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):
@@ -565,13 +590,19 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
-        told = self._refused(fitting)
-        if told is not None:
-            raise ValueError(told)
-        told = " ".join(self._complaints(fitting))
+        self._tell(self._verdict(fitting), stacklevel + 1)
+        return fitting.attributes()
+
+    def _tell(self, told, stacklevel):
         if told:
             warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
-        return fitting.attributes()
+
+    def _verdict(self, fitting):
+        """What is to be said of a fit that has ended; a ValueError if it has no use."""
+        refused = self._refused(fitting)
+        if refused is not None:
+            raise ValueError(refused)
+        return " ".join(self._complaints(fitting))
 
     def _refused(self, fitting):
         """Why the result of training is not to be used, if it is not."""
