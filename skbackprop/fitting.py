@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import parameters
+from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
@@ -140,6 +140,8 @@ class Fitting:
         a = self.architecture
         dtype = parameters.resolve_dtype(self.params["dtype"], X.dtype)
         sizes = [X.shape[1], *a["hidden_layer_sizes"], Y.shape[1]]
+        n = len(Y) if train is None else len(train)
+        memory.check(self.params, self.optimizer, sizes, a["fit_intercept"], dtype, n)
         activations = [*a["activation"], a["output_activation"]]
         self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
         network = m.network()
@@ -150,7 +152,7 @@ class Fitting:
             m.y_shift, m.y_scale = units
         m.theta = network.initialize(rng, dtype)
         self._start_at_constants(network, Y, train)
-        state = {} if self.optimizer is None else self.optimizer.init(m.theta)
+        state = parameters.first_state(self.optimizer, m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_sum, self.weight_rows = 0.0, 0
 
