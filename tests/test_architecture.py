@@ -23,6 +23,7 @@ KNOWS = {
     "scaling": {"blocks"},
     "workspace": {"blocks"},
     "network": {"blocks", "calculus", "workspace"},
+    "bounded": set(),
     "feed": {"blocks"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
@@ -31,7 +32,7 @@ KNOWS = {
     "monitoring": set(),
     "parameters": {"activations", "losses", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "parameters"},
-    "model": {"activations", "network", "parameters", "scaling"},
+    "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
     "fitting": {
         "architecture",
         "blocks",
