@@ -115,12 +115,12 @@ def fit_many(
 
 def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
     fittings = [fitting for fitting, _ in fittings_and_scorers]
-    for fitting, scorer in fittings_and_scorers:
-        fitting.begin(scorer)
     with np.errstate(all="ignore"), for_products_of(fittings[0].largest_product):
+        for fitting, scorer in fittings_and_scorers:
+            fitting.begin(scorer)
         train(fittings)
-    for fitting in fittings:
-        fitting.end()
+        for fitting in fittings:
+            fitting.end()
 
 
 def _groups(fittings: list[Fitting]) -> list[list[int]]:

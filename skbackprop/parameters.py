@@ -2,6 +2,7 @@
 
 from functools import cache
 from numbers import Integral, Real
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,19 @@ class Scoring(Settings):
         return "None, 'loss', the name of a scorer or a callable"
 
 
+class FilePath(Settings):
+    """The name of a file."""
+
+    def has_type(self, value):
+        return isinstance(value, (str, PathLike)) and isinstance(fspath(value), str)
+
+    def accepts(self, value):
+        return bool(fspath(value)) and "\0" not in fspath(value)
+
+    def __str__(self):
+        return "a path, str or os.PathLike"
+
+
 def _or_none(rule):
     return Either((OneOf((None,)), rule))
 
@@ -202,6 +216,8 @@ RULES: dict[str, Any] = {
     "max_time": _or_none(POSITIVE),
     "random_state": Seed(),
     "scoring": Scoring(),
+    "checkpoint": _or_none(FilePath()),
+    "checkpoint_every": COUNT,
 }
 
 

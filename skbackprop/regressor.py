@@ -175,6 +175,19 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     max_time : float or None, default=None
         Seconds after which training stops, with the best weights so far.
 
+    checkpoint : str, os.PathLike or None, default=None
+        A file that keeps the training safe. `fit` writes its whole state there after every
+        `checkpoint_every` epochs and at the end; if it finds the file of a fit with the same
+        parameters and data, one that was killed included, it goes on from there, bit for
+        bit, and does not train a second time what has been trained to the end. A file of
+        other parameters or data is refused: delete it, or name another. Each fit needs a
+        file of its own, so not for a search or a cross-validation. The file is a saved
+        model too (:meth:`load`). Not used by `partial_fit`. "lbfgs" learns the curvature
+        anew after every checkpoint.
+
+    checkpoint_every : int, default=10
+        Epochs, or iterations of "lbfgs", between two checkpoints.
+
     Attributes
     ----------
     coefs_ : list of ndarray
@@ -288,6 +301,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         dtype=None,
         scoring=None,
         max_time=None,
+        checkpoint=None,
+        checkpoint_every=10,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -322,6 +337,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.dtype = dtype
         self.scoring = scoring
         self.max_time = max_time
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -361,7 +378,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             X, y, sample_weight, (X_val, y_val, sample_weight_val)
         )
         tasks = self._tasks(fitting, about, table)
-        fitting.run(scorer, tasks)
+        try:
+            fitting.run(scorer, tasks)
+        except KeyboardInterrupt:
+            best = fitting.so_far()
+            if best is not None:
+                self._commit(best | about)
+            raise
         fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
         if tasks is not None:
             tasks.close(fitted)
@@ -542,30 +565,61 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
-        reason, epoch, best = fitting.reason, fitting.at.epochs, fitting.history.best_epoch
-        advice = f"try a learning_rate_init below {self.learning_rate_init!r}"
-        if not self.standardize:
-            advice += ", or standardize=True"
-        if reason == "nonfinite":
-            raise ValueError(
+        told = self._refused(fitting)
+        if told is not None:
+            raise ValueError(told)
+        told = " ".join(self._complaints(fitting))
+        if told:
+            warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
+        return fitting.attributes()
+
+    def _refused(self, fitting):
+        """Why the result of training is not to be used, if it is not."""
+        epoch, advice = fitting.at.epochs, self._advice()
+        if fitting.judgement == "nonfinite":
+            return (
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 f"values and need to be preprocessed. (Epoch {epoch}: {advice}.)"
             )
-        told = {
+        if fitting.judgement == "useless":
+            return (
+                f"Training diverged in epoch {epoch}, and no epoch before it was better than "
+                f"predicting the mean of y; {advice}."
+            )
+        return None
+
+    def _complaints(self, fitting):
+        """Sentences on what did not go well."""
+        epoch, best, advice = fitting.at.epochs, fitting.history.best_epoch, self._advice()
+        stopped = {
             "max_iter": f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
             "the optimization hasn't converged yet.",
             "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
-            "diverged": f"Training diverged in epoch {epoch} and the weights of epoch {best} were "
-            f"restored; {advice}.",
             "schedule": f"learning_rate={self.learning_rate!r} is planned over max_iter="
             f"{self.max_iter} passes and has ended: partial_fit no longer changes much. Use "
             "'constant', or raise max_iter.",
         }
-        if reason is not None and reason.startswith("lbfgs"):
-            told[reason] = f"{reason} before it converged: see max_iter, max_fun and tol."
-        if reason in told:
-            warnings.warn(told[reason], ConvergenceWarning, stacklevel=stacklevel)
-        return fitting.attributes()
+        if fitting.reason in stopped:
+            yield stopped[fitting.reason]
+        elif fitting.reason is not None and fitting.reason.startswith("lbfgs"):
+            yield f"{fitting.reason} before it converged: see max_iter, max_fun and tol."
+        if fitting.judgement == "restored":
+            which = (
+                f"weights of epoch {best}" if best else "first weights, which have learnt nothing,"
+            )
+            yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
+        if fitting.judgement == "worse":
+            yield (
+                f"After epoch {epoch} the model is worse than predicting the mean of y: train for "
+                f"longer (max_iter), or change learning_rate_init={self.learning_rate_init!r}."
+            )
+
+    def _advice(self):
+        if self.solver == "lbfgs":
+            advice = "scale the data, or raise alpha"
+        else:
+            advice = f"try a learning_rate_init below {self.learning_rate_init!r}"
+        return advice if self.standardize else advice + ", or standardize=True"
 
     def _commit(self, fitted: dict[str, Any]):
         """Take over fitted attributes in one step, in place of all earlier ones."""

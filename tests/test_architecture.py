@@ -25,6 +25,7 @@ KNOWS = {
     "network": {"blocks", "calculus", "workspace"},
     "bounded": set(),
     "feed": {"blocks"},
+    "divergence": {"blocks", "feed"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
@@ -36,6 +37,7 @@ KNOWS = {
     "fitting": {
         "architecture",
         "blocks",
+        "divergence",
         "feed",
         "lbfgs",
         "losses",
