@@ -45,14 +45,14 @@ class Model:
         """Predictions for the rows of X in the caller's units, (n, outputs): finite.
 
         Rows that overflow inside, of which the usual way may make NaN, are predicted once
-        more within the bounds of what numbers there are.
+        more within the bounds of what numbers there are; to be called with NumPy's
+        floating-point errors ignored (``np.errstate``).
         """
         network, y = self.network(), np.empty((X.shape[0], self.layer_sizes[-1]), self.dtype_out)
-        with np.errstate(all="ignore"):
-            self.to_caller(network.predict(self.theta, self.rows(X).take, y))
-            # The sum alone may overflow too. Weights that are not finite shall be seen as such.
-            if not isfinite(np.add.reduce(y, axis=None)) and np.isfinite(self.theta).all():
-                self._predict_bounded(network, X, y)
+        self.to_caller(network.predict(self.theta, self.rows(X).take, y))
+        # The sum alone may overflow too. Weights that are not finite shall be seen as such.
+        if not isfinite(np.add.reduce(y, axis=None)) and np.isfinite(self.theta).all():
+            self._predict_bounded(network, X, y)
         return y
 
     def _predict_bounded(self, network, X, y):
@@ -73,10 +73,15 @@ class Model:
     @property
     def dtype_out(self) -> Any:
         """Type of the predictions: that of the weights if it holds y's units, else float64."""
-        dtype, units = self.theta.dtype, [] if self.y_scale is None else self.y_scale.tolist()
-        if dtype == np.float64 or all(2.0**-100 < scale < 2.0**100 for scale in units):
+        dtype, scale, shift = self.theta.dtype, self.y_scale, self.y_shift
+        if dtype == np.float64 or scale is None:
             return dtype
-        return np.dtype(np.float64)
+        units = scale.tolist()  # for one or a few outputs Python is faster than NumPy
+        held = min(units) > 2.0**-100 and max(units) < 2.0**100
+        if held and shift is not None:
+            units = shift.tolist()
+            held = min(units) > -(2.0**100) and max(units) < 2.0**100
+        return dtype if held else np.dtype(np.float64)
 
     def to_caller(self, A: Array) -> Array:
         """y_scale A + y_shift, in place: the network's predictions in the caller's units."""
