@@ -22,8 +22,9 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
         g = parameters.resolve_activation(output)
         if not isinstance(g, (CustomActivation, *(ACTIVATIONS[name] for name in POSITIVE))):
             raise ValueError(
-                f"loss={shown(params['loss'])} needs predictions above 0: output_activation must be "
-                f"one of {', '.join(map(repr, POSITIVE))} or an object of your own; got {shown(output)}"
+                f"loss={shown(params['loss'])} needs predictions above 0: output_activation must "
+                f"be one of {', '.join(map(repr, POSITIVE))} or an object of your own; "
+                f"got {shown(output)}"
             )
     return {
         "the number of features of X": n_features,

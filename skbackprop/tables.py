@@ -54,7 +54,9 @@ def checked_table(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: boo
     return (X, Y, _weights(sample_weight, len(Y), names[2])), ndim
 
 
-def checked_validation_table(estimator: Any, X_val: Any, y_val: Any, sample_weight_val: Any, table: Any):
+def checked_validation_table(
+    estimator: Any, X_val: Any, y_val: Any, sample_weight_val: Any, table: Any
+):
     """The validation table, or None where there is none."""
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
@@ -108,9 +110,7 @@ def _weights(weight: Any, n: int, name: str) -> Array | None:
                 f"{name} must have one weight a row, shape ({n},); its shape is {w.shape}"
             )
         if (w < 0).any():
-            raise ValueError(
-                f"{name} must not have negative weights; the smallest is {w.min():g}"
-            )
+            raise ValueError(f"{name} must not have negative weights; the smallest is {w.min():g}")
         if not w.any():
             raise ValueError(f"{name} has only zero weights: there is no row to learn from")
         if not np.isfinite(w.sum()):

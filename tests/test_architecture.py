@@ -25,6 +25,7 @@ KNOWS = {
     "scaling": {"blocks"},
     "workspace": {"blocks"},
     "network": {"blocks", "calculus", "workspace"},
+    "bounded": set(),
     "feed": {"blocks"},
     "divergence": {"blocks", "feed"},
     "fingerprint": {"blocks"},
@@ -35,7 +36,7 @@ KNOWS = {
     "monitoring": set(),
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "messages", "parameters"},
-    "model": {"activations", "network", "parameters", "scaling"},
+    "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
     "fitting": {
         "architecture",
         "blocks",
