@@ -8,15 +8,15 @@ from collections.abc import Callable
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
-from zlib import crc32
 
 import numpy as np
-from scipy import sparse
 
 from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
+from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
+from .fingerprint import crc_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
@@ -25,6 +25,8 @@ from .scaling import standardization, target_standardization
 from .stack import train
 from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
+
+STREAM = 1000  # calls of partial_fit that the curves remember
 
 Array = np.ndarray
 Table = tuple[Any, Array, Array | None]  # X, Y of two dimensions, weights or None
@@ -45,15 +47,34 @@ class Fitting:
         Fitted attributes to go on with; None to start anew.
     one_pass : bool
         A single pass over the rows, none kept for validation (partial_fit).
+    resumed : bool
+        Whether `previous` is a fit cut short, to be ended as if it had not been.
     rows : ndarray of int or None
         Rows of the table to fit on; None for all of them.
+    checkpoint : Checkpoint or None
+        The file that keeps the fit safe, for whoever runs it.
     """
 
     def __init__(
-        self, params, table: Table, *, validation=None, previous=None, one_pass=False, rows=None
+        self,
+        params,
+        table: Table,
+        *,
+        validation=None,
+        previous=None,
+        one_pass=False,
+        resumed=False,
+        rows=None,
+        checkpoint=None,
     ):
         self.params, self.one_pass, self.only_rows = params, one_pass, rows
-        self.reason: str | None = None
+        self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
+        self.reason: str | None = None  # why training ended short of success
+        self.judgement: str | None = None  # of the weights, in a word
+        self.watch: Watch | None = None
+        self.ended = False
+        self.first_theta: Array | None = None  # the last resort
+        self.measured: dict[str, float] | None = None  # what earlier losses were measured by
         self.early_stopping = params["early_stopping"] and not one_pass
         self.loss = parameters.resolve_loss(params)
         self.optimizer = parameters.resolve_optimizer(params)
@@ -62,7 +83,7 @@ class Fitting:
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
         self._check_targets(Y, weight, first=previous is None)
         if previous is None:
-            rng = _generator(params["random_state"])
+            rng = np.random.Generator(np.random.PCG64(parameters.seed_from(params["random_state"])))
             self.split_seed = int(rng.integers(2**63))
             train, kept = self._split(len(Y), weight, validation)
             self._start(table, train, rng)
@@ -158,14 +179,7 @@ class Fitting:
         """Of the rows that the best epoch is the best on; a warm start may bring others."""
         if self.one_pass or not self.params["warm_start"]:
             return ""
-        crc = 0
-        for M in (*table, *(validation or ()), self.only_rows):
-            parts = (M.data, M.indices, M.indptr) if sparse.issparse(M) else (M,)
-            for part in parts:
-                if part is not None:
-                    for rows in blocks(len(part), 4096):
-                        crc = crc32(np.ascontiguousarray(part[rows]), crc)
-        return f" of {crc:08x}"
+        return f" of {crc_of([*table, *(validation or ()), self.only_rows])}"
 
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
@@ -176,13 +190,18 @@ class Fitting:
         theta = self.model.theta = np.array(latest)  # writable, which a memory map is not
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = state["rng"]
-        passes = previous["n_iter_"] if self.one_pass else 0
+        passes = previous["n_iter_"] if self.one_pass or self.resumed else 0
         optimizer = _copied(state["optimizer"])
         # What "adaptive" has divided the rate by is no part of another schedule.
         slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
         self.at = Progress(theta, optimizer, rng, state["samples"], passes, slowdown)
         self.history = History(**_copied(state["history"]))
         self.weight_sum, self.weight_rows = state["weight_sum"], state["weight_rows"]
+        self.measured = state["measure"]
+        if self.resumed:
+            self.first_theta = state["first_theta"]
+        elif self.optimizer is None:
+            self.at.optimizer = {}  # evaluations are counted from every fit's beginning
 
     def _judged_by(self):
         """What an epoch is the best of."""
@@ -240,16 +259,21 @@ class Fitting:
 
     # ----- training ----------------------------------------------------------------
 
-    def run(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
+    def run(
+        self,
+        scorer: Callable | None = None,
+        callback: Callable | None = None,
+        checkpoint: Callable | None = None,
+    ) -> None:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
-        self.begin(scorer, callback)
         # Overflow is looked for in the results, once an epoch, and reported by name.
         with np.errstate(all="ignore"), for_products_of(self.largest_product):
+            self.begin(scorer, callback, checkpoint)
             if self.optimizer is None:
                 self._lbfgs()
             else:
                 train([self])
-        self.end()
+            self.end()
 
     @property
     def largest_product(self) -> int:
@@ -260,9 +284,25 @@ class Fitting:
             rows = min(rows, full_batch_rows(sizes))
         return rows * max(m * n for m, n in pairwise(sizes))
 
-    def begin(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
-        """Set up what sees every epoch."""
-        self.watch = self._watch(scorer, callback)
+    def begin(
+        self,
+        scorer: Callable | None = None,
+        callback: Callable | None = None,
+        checkpoint: Callable | None = None,
+    ) -> None:
+        """Set up what sees every epoch, and what the loss is measured by."""
+        if self.first_theta is None and not self.one_pass:
+            self.first_theta = self.model.theta.copy()
+        self.epochs_before = len(self.history.loss_curve) - self.at.epochs
+        self.measure = self._measure()
+        self.watch = self._watch(scorer, callback, checkpoint)
+
+    def _measure(self):
+        network, before = self.objective.network, self.measured
+        if self.resumed:
+            return Measure(**before)
+        scale = before["scale"] if self.one_pass and before else 0.0
+        return measure(network, self.loss, self.data, self.model.theta, scale)
 
     def epoch_ended(self, loss: float) -> bool:
         """Whether to stop after a pass of that loss, with the reason in ``reason``."""
@@ -277,18 +317,90 @@ class Fitting:
         return self.at.epochs == p["max_iter"]
 
     def end(self) -> None:
-        """Settle on the weights: the last ones or the best."""
-        best = None if self.one_pass else self.history.best_theta  # of an earlier fit
-        if best is not None and (self.early_stopping or self.reason in ("time", "diverged")):
+        """Settle on the weights, the last ones or the best, and judge them."""
+        best = None if self.one_pass else self.history.best_theta
+        overflow = not (self._is_finite() and np.isfinite(self.watch.loss))
+        diverged = overflow or self.reason == "diverged"
+        if best is not None and (diverged or self._needs_best):
             self.model.theta = best
-        elif self.reason == "diverged":
-            self.reason = "nonfinite"
-        if not np.isfinite(self.model.theta).all():
-            self.reason = "nonfinite"
-        if not self.params["warm_start"]:
+        verdict = self._verdict(self.model.theta)
+        if verdict and best is not None and self._verdict(best) is None:
+            self.model.theta, verdict, diverged = best, None, True
+        if diverged or verdict == "useless":
+            verdict = self._fall_back(verdict, overflow)
+        self.judgement, self.ended = verdict, True
+        if not (self.params["warm_start"] and self._needs_best):
             self.history.best_theta = None  # nothing will be compared with it
 
-    def _watch(self, scorer, callback):
+    def _fall_back(self, verdict, overflow):
+        """The judgement of a training that has diverged, on the best weights there are."""
+        if verdict and not self.early_stopping:
+            return "nonfinite" if overflow else "useless"
+        if self.one_pass:  # moments have overflowed
+            return "nonfinite"
+        if verdict:  # as in scikit-learn, early stopping always ends with a model
+            self.model.theta, self.history.best_epoch = self._first_weights(), 0
+        self._begin_anew_from(self.model.theta)  # what has led astray is not to be gone on with
+        return "restored"
+
+    def _first_weights(self):
+        """With a last layer of 0 if they then predict the mean, as they do of standardised y."""
+        theta = self.first_theta.copy()
+        last = self.model.network().matrices(theta)[-1]
+        last[...] = 0
+        return theta if self._verdict(theta) is None else self.first_theta
+
+    def _verdict(self, theta) -> str | None:
+        """What is wrong with weights that are to predict."""
+        # Without the penalty; of a call in a stream, over some of its rows.
+        most = SAMPLE if self.one_pass else np.inf
+        loss = mean_loss(self.objective.network, self.loss, self.data, theta, most)
+        if not np.isfinite(loss):
+            return "nonfinite"
+        verdict = self.measure.verdict(loss)
+        return None if self.one_pass and verdict == "worse" else verdict
+
+    def _begin_anew_from(self, theta):
+        self.at.theta = self.model.theta = theta
+        self.at.optimizer = {} if self.optimizer is None else self.optimizer.init(theta)
+
+    def so_far(self) -> dict[str, Any] | None:
+        """Fitted attributes as of the best epoch, of a fit that is cut short; None before one.
+
+        Of an epoch that was under way nothing is kept: a later warm start goes on from the best
+        weights, with moments that begin anew.
+        """
+        h = self.history
+        if self.ended and self.judgement in ("nonfinite", "useless"):
+            return None
+        if self.ended:
+            return self.attributes()
+        if self.one_pass or self.watch is None or not self.watch.improved:
+            return None
+        curves = [h.loss_curve]
+        if self.validation_data is not None:
+            curves += [h.validation_loss_curve, h.validation_scores]
+        n = min(map(len, curves))
+        for curve in curves:
+            del curve[n:]
+        self.at.epochs = n - self.epochs_before
+        self._begin_anew_from(h.best_theta)
+        self.ended = True
+        if not (self.params["warm_start"] and self._needs_best):
+            h.best_theta = None
+        return self.attributes() if self._is_finite() else None
+
+    def _is_finite(self):
+        """Whether weights and moments are."""
+        moments = (v for v in self.at.optimizer.values() if isinstance(v, np.ndarray))
+        return all(np.isfinite(M).all() for M in (self.model.theta, self.at.theta, *moments))
+
+    @property
+    def _needs_best(self):
+        """Whether the best epoch's weights are wanted, and not a way out alone."""
+        return self.early_stopping or (self.params["max_time"] is not None and not self.one_pass)
+
+    def _watch(self, scorer, callback, checkpoint):
         p, validation = self.params, None
         if self.validation_data is not None:
             network = self.model.network()
@@ -307,13 +419,21 @@ class Fitting:
             validation=validation,
             on_score=self.history.judged_by.startswith("score"),
             early_stopping=self.early_stopping,
-            keep_best=self.early_stopping or not in_time,
+            keep_best=not self.one_pass,
+            limit=self._limit(),
             schedule=self.schedule,
             learning_rate=p["learning_rate_init"],
             deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
+            checkpoint=checkpoint,
+            checkpoint_every=p["checkpoint_every"],
         )
+
+    def _limit(self):
+        """The loss of a pass that has exploded, penalty included."""
+        penalty = float(self.objective.penalty_values(self.model.theta)[0])
+        return EXPLODED * max(self.measure.scale, penalty)
 
     @property
     def how(self) -> MiniBatch:
@@ -331,9 +451,16 @@ class Fitting:
 
     def _lbfgs(self):
         p = self.params
-        limits = {"max_iter": p["max_iter"], "max_fun": p["max_fun"], "tol": p["tol"]}
-        stop = self.watch.epoch_ended
-        message = minimize_lbfgs(self.objective, self.data, self.at, **limits, epoch_ended=stop)
+        message = minimize_lbfgs(
+            self.objective,
+            self.data,
+            self.at,
+            max_iter=p["max_iter"],
+            max_fun=p["max_fun"],
+            tol=p["tol"],
+            epoch_ended=self.watch.epoch_ended,
+            anew_every=None if self.watch.checkpoint is None else p["checkpoint_every"],
+        )
         self.reason = self.watch.reason or message
 
     @property
@@ -366,6 +493,8 @@ class Fitting:
     def attributes(self) -> dict[str, Any]:
         """All fitted attributes."""
         m, h = self.model, self.history
+        if self.one_pass:
+            h.forget(STREAM)
         scored = self.validation_data is not None
         return self.predictive() | {
             "n_layers_": len(m.layer_sizes),
@@ -388,15 +517,18 @@ class Fitting:
 
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
+        running = not self.ended
         return {
             "architecture": self.architecture,
             # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] else None,
+            "theta": self.at.theta if self.params["warm_start"] or running else None,
+            "first_theta": self.first_theta if running else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,
             "slowdown": self.at.slowdown,
             "history": vars(self.history),
+            "measure": vars(self.measure),
             "split_seed": self.split_seed,
             "weight_sum": self.weight_sum,
             "weight_rows": self.weight_rows,
@@ -411,12 +543,3 @@ def _largest(scores):
 def _copied(state):
     """A dict whose arrays and lists are its own."""
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    """NumPy's newer generator, seeded as scikit-learn's random_state says."""
-    if random_state is np.random:
-        random_state = None
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31 - 1)
-    return np.random.Generator(np.random.PCG64(random_state))

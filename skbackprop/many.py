@@ -89,6 +89,8 @@ def fit_many(
             raise TypeError(f"fit_many would not call the fit of {type(model).__name__} itself")
         if has_callbacks(model):
             raise ValueError("fit_many does not tell callbacks; fit such a model by itself")
+        if model.checkpoint is not None:
+            raise ValueError("fit_many keeps no checkpoint; fit such a model by itself")
     if len({id(model) for model in models}) < len(models):
         raise ValueError("models must be different objects; use sklearn.base.clone")
     sets = [None] * len(models) if rows is None else [_rows(r, _length(X)) for r in rows]
@@ -115,12 +117,12 @@ def fit_many(
 
 def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
     fittings = [fitting for fitting, _ in fittings_and_scorers]
-    for fitting, scorer in fittings_and_scorers:
-        fitting.begin(scorer)
     with np.errstate(all="ignore"), for_products_of(fittings[0].largest_product):
+        for fitting, scorer in fittings_and_scorers:
+            fitting.begin(scorer)
         train(fittings)
-    for fitting in fittings:
-        fitting.end()
+        for fitting in fittings:
+            fitting.end()
 
 
 def _groups(fittings: list[Fitting]) -> list[list[int]]:

@@ -4,12 +4,15 @@ The network sees (X - X_shift) / X_scale and predicts (y - y_shift) / y_scale.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from .activations import Exp, Identity, LeakyReLU, ReLU
-from .network import Network
+from .blocks import blocks
+from .bounded import predict_bounded
+from .network import PREDICTION_ENTRIES, Network
 from .parameters import resolve_activation
 from .scaling import Rows
 
@@ -39,10 +42,46 @@ class Model:
         return Rows(X, self.theta.dtype, self.X_shift, self.X_scale)
 
     def predict(self, X: Any) -> Array:
-        """Predictions for the rows of X in the caller's units, (n, outputs)."""
-        out = np.empty((X.shape[0], self.layer_sizes[-1]), self.theta.dtype)
-        self.network().predict(self.theta, self.rows(X).take, out)
-        return self.to_caller(out)
+        """Predictions for the rows of X in the caller's units, (n, outputs): finite.
+
+        Rows that overflow inside, of which the usual way may make NaN, are predicted once
+        more within the bounds of what numbers there are; to be called with NumPy's
+        floating-point errors ignored (``np.errstate``).
+        """
+        network, y = self.network(), np.empty((X.shape[0], self.layer_sizes[-1]), self.dtype_out)
+        self.to_caller(network.predict(self.theta, self.rows(X).take, y))
+        # The sum alone may overflow too. Weights that are not finite shall be seen as such.
+        if not isfinite(np.add.reduce(y, axis=None)) and np.isfinite(self.theta).all():
+            self._predict_bounded(network, X, y)
+        return y
+
+    def _predict_bounded(self, network, X, y):
+        """Predict the rows of y that are not finite."""
+        X, largest = Rows(X, np.float64, self.X_shift, self.X_scale), np.finfo(y.dtype).max
+        overflown = np.flatnonzero(~np.isfinite(y).all(axis=1))
+        for block in blocks(len(overflown), max(1, PREDICTION_ENTRIES // max(self.layer_sizes))):
+            index = overflown[block]
+            A = X.take(index, np.empty((len(index), X.shape[1])))
+            # In quarters, as y_scale A may overflow where y_scale A + y_shift does not.
+            A = 0.25 * predict_bounded(network, self.theta, A)
+            if self.y_scale is not None:
+                A *= self.y_scale
+            if self.y_shift is not None:
+                A += 0.25 * self.y_shift
+            y[index] = 4 * np.clip(A, -largest / 4, largest / 4)
+
+    @property
+    def dtype_out(self) -> Any:
+        """Type of the predictions: that of the weights if it holds y's units, else float64."""
+        dtype, scale, shift = self.theta.dtype, self.y_scale, self.y_shift
+        if dtype == np.float64 or scale is None:
+            return dtype
+        units = scale.tolist()  # for one or a few outputs Python is faster than NumPy
+        held = min(units) > 2.0**-100 and max(units) < 2.0**100
+        if held and shift is not None:
+            units = shift.tolist()
+            held = min(units) > -(2.0**100) and max(units) < 2.0**100
+        return dtype if held else np.dtype(np.float64)
 
     def to_caller(self, A: Array) -> Array:
         """y_scale A + y_shift, in place: the network's predictions in the caller's units."""

@@ -39,6 +39,14 @@ class History:
             self.judged_from = len(self.loss_curve)
         self.judged_by = what
 
+    def forget(self, kept: int) -> None:
+        """All but the last entries of the curves; a stream has no end."""
+        n = max(0, len(self.loss_curve) - kept)
+        for curve in (self.loss_curve, self.validation_loss_curve, self.validation_scores):
+            del curve[:n]
+        self.judged_from = max(0, self.judged_from - n)
+        self.best_epoch = max(0, self.best_epoch - n)
+
 
 class Validation:
     """Loss and score on rows kept from training.
@@ -114,6 +122,10 @@ class Watch:
         Judge by the validation score and not by the loss.
     keep_best : bool
         Copy the weights of every best epoch.
+    limit : float
+        A loss above it is not waited out.
+    checkpoint : callable or None
+        Called between two epochs, every `checkpoint_every` of them.
     """
 
     history: History
@@ -128,17 +140,22 @@ class Watch:
     schedule: Any = None
     learning_rate: float = np.nan
     deadline: float = np.inf
+    limit: float = np.inf
     verbose: bool = False
     callback: Callable[[Array, bool], bool] | None = None
+    checkpoint: Callable[[], None] | None = None
+    checkpoint_every: int = 10
     reason: str | None = None  # why training was stopped
+    loss: float = np.nan  # of the last epoch, in the network's units
+    improved: bool = False  # whether an epoch has been better than all before
 
     def epoch_ended(self, loss: float) -> bool:
         """Note the epoch's mean loss; whether to stop, with the reason in ``reason``."""
-        judged = self._record(loss)
-        self._compare(judged)
+        self.loss = loss
+        self._compare(self._record(loss))
         if self.verbose:
             self._print()
-        if not np.isfinite(loss):
+        if not loss <= self.limit or loss == np.inf:  # NaN is above any
             self.reason = "diverged"
         elif self.patience is not None and self.history.stalled > self.patience:
             self.history.stalled = 0  # a warm start has its full patience
@@ -148,6 +165,9 @@ class Watch:
         # Last, for it is told whether another epoch follows.
         if self.callback is not None and self.callback(self.at.theta, self.reason is not None):
             self.reason = self.reason or "callback"
+        due = self.checkpoint is not None and self.at.epochs % self.checkpoint_every == 0
+        if self.reason is None and due:
+            self.checkpoint()
         return self.reason is not None
 
     def _record(self, loss):
@@ -166,12 +186,13 @@ class Watch:
         # Written so that a NaN, which compares as False, is no improvement.
         improved = judged <= history.best - self.tol
         history.stalled = 0 if improved or self.patience is None else history.stalled + 1
-        if judged < history.best:
-            history.best, history.best_epoch = judged, len(history.loss_curve)
-            if self.keep_best:
+        if judged < history.best and self.loss <= self.limit:
+            if self.keep_best:  # before the numbers that speak of them, come what may between
                 if history.best_theta is None:
                     history.best_theta = np.empty_like(self.at.theta)
                 np.copyto(history.best_theta, self.at.theta)
+            history.best, history.best_epoch = judged, len(history.loss_curve)
+            self.improved = True
 
     def _slow_down(self):
         plateau = getattr(self.schedule, "plateau", None)

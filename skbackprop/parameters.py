@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from math import isfinite
 from numbers import Integral, Real
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,19 @@ class Scoring(Settings):
         return "None, 'loss', the name of a scorer or a callable"
 
 
+class FilePath(Settings):
+    """The name of a file."""
+
+    def has_type(self, value):
+        return isinstance(value, (str, PathLike)) and isinstance(fspath(value), str)
+
+    def accepts(self, value):
+        return bool(fspath(value)) and "\0" not in fspath(value)
+
+    def __str__(self):
+        return "a path, str or os.PathLike"
+
+
 def _or_none(rule):
     return Either((OneOf((None,)), rule))
 
@@ -242,6 +256,8 @@ RULES: dict[str, Any] = {
     "max_time": _or_none(POSITIVE),
     "random_state": Seed(),
     "scoring": Scoring(),
+    "checkpoint": _or_none(FilePath()),
+    "checkpoint_every": COUNT,
 }
 
 
@@ -269,6 +285,10 @@ def checked(params: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
         if params[name] is not defaults[name]:  # which need no check
             check(name, params[name])
             params[name] = plain(params[name], rule)
+    if params["checkpoint"] is not None and params["warm_start"]:
+        raise ValueError(
+            "checkpoint needs warm_start=False: a fit that finds its checkpoint goes on by itself"
+        )
     if params["solver"] == "lbfgs":
         for name, off in (("dropout", 0), ("clip_norm", None)):
             if params[name] != off:
@@ -390,3 +410,10 @@ def resolve_schedule(params: dict[str, Any]) -> Any:
 def resolve_dtype(spec: Any, dtype: np.dtype) -> np.dtype:
     """The type of the weights: that of X unless ``dtype`` names another."""
     return dtype if spec is None else np.dtype(spec)
+
+
+def seed_from(random_state: Any) -> int | None:
+    """A seed for NumPy's newer generator, as scikit-learn's random_state says."""
+    if isinstance(random_state, np.random.RandomState):
+        return random_state.randint(2**31 - 1)
+    return None if random_state is np.random else random_state

@@ -17,6 +17,9 @@ Array = np.ndarray
 
 BLOCK_ENTRIES = 2**16  # of a table at a time: 512 kB of float64
 
+SMALLEST = np.finfo(np.float32).smallest_subnormal
+HUGE_SHIFT = 2.0**100  # up to here X - shift of the largest float32 X is X, and no overflow
+
 
 class Rows:
     """(X[rows] - shift) / scale.
@@ -34,13 +37,19 @@ class Rows:
         self.X = X if sparse.issparse(X) else np.asarray(X)  # np.take is slow on a memmap
         self.shape, self.dtype_out = X.shape, np.dtype(dtype)
         # Scaled in the wider type, before any rounding: 1e6 + noise in float32 is all rounding.
-        self.dtype = np.result_type(X.dtype, dtype)
+        same = X.dtype == self.dtype_out  # result_type takes 0.7 µs
+        self.dtype = self.dtype_out if same else np.result_type(X.dtype, dtype)
+        huge = shift is not None and np.maximum.reduce(np.abs(shift), initial=0) > HUGE_SHIFT
+        if huge:
+            self.dtype = np.dtype(np.float64)
         self.shift = None if shift is None else shift.astype(self.dtype)
         self.scale = None if scale is None else scale.astype(self.dtype)
-        if self.scale is not None:
-            np.maximum(self.scale, np.finfo(self.dtype).smallest_subnormal, out=self.scale)
-        self._gathered = np.empty(0, X.dtype)
-        self._wide = np.empty(0, self.dtype)
+        if self.scale is not None and self.dtype != np.float64:  # where it may have become 0
+            np.maximum(self.scale, SMALLEST, out=self.scale)
+        self.part = None
+        if huge:
+            self._divide_by_4()
+        self._memory: dict[str, Array] = {}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -48,7 +57,9 @@ class Rows:
     def take(self, rows: Any, out: Array) -> Array:
         """Rows, a slice or an array of indices, into `out`, which may have gaps."""
         B = self._gather(rows, len(out))
-        wide = out if out.dtype == self.dtype else self._buffer("_wide", len(out))
+        wide = out if out.dtype == self.dtype else self._buffer("wide", len(out), self.dtype)
+        if self.part is not None:
+            B = np.multiply(B, self.part, out=wide)
         if self.shift is not None:
             B = np.subtract(B, self.shift, out=wide)
         if self.scale is not None:
@@ -58,6 +69,13 @@ class Rows:
             np.copyto(out, B, casting="same_kind")
         return out
 
+    def _divide_by_4(self):
+        """(X/4 - shift/4) / (scale/4) in the columns whose X - shift might overflow."""
+        # Exact, for entries so small that a quarter of them is rounded do not change a huge shift.
+        self.part = np.where(np.abs(self.shift) > HUGE_SHIFT, 0.25, 1.0)
+        self.shift = self.shift * self.part
+        self.scale = self.part * (1 if self.scale is None else self.scale)
+
     def _gather(self, rows, m):
         """X[rows], in memory that is used again."""
         if sparse.issparse(self.X):
@@ -66,18 +84,17 @@ class Rows:
             return self.X[rows]
         if self.X.flags.c_contiguous:
             # 3 µs for 200 rows of 20, X[rows] twice that; mode: "raise" makes a copy.
-            return self.X.take(rows, 0, self._buffer("_gathered", m), "clip")
+            return self.X.take(rows, 0, self._buffer("gathered", m, self.X.dtype), "clip")
         if self.X.flags.f_contiguous:  # of which np.take would copy the whole at every call
-            columns = self._buffer("_gathered", m).reshape(self.shape[1], m)
+            columns = self._buffer("gathered", m, self.X.dtype).reshape(self.shape[1], m)
             return self.X.T.take(rows, 1, columns, "clip").T
         return self.X[rows]
 
-    def _buffer(self, name, m):
-        buffer, columns = getattr(self, name), self.shape[1]
-        if buffer.size < m * columns:
-            buffer = np.empty(m * columns, buffer.dtype)
-            setattr(self, name, buffer)
-        return buffer[: m * columns].reshape(m, columns)
+    def _buffer(self, name, m, dtype):
+        size = m * self.shape[1]
+        if name not in self._memory or self._memory[name].size < size:
+            self._memory[name] = np.empty(size, dtype)
+        return self._memory[name][:size].reshape(m, self.shape[1])
 
 
 def standardization(

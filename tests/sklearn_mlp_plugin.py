@@ -12,6 +12,7 @@ from skbackprop import BackpropRegressor
 
 EXPECTED_FAILURES = {
     "test_mlp_partial_fit_after_fit": "partial_fit works with early_stopping=True",
+    "test_mlp_diverging_loss": "training stops before its scores become NaN",
 }
 
 

@@ -346,15 +346,13 @@ def test_a_scorer_is_given_the_weights(data):
     assert len(seen) == 1 and len(seen[0]) == 30 and set(seen[0]) <= set(weight)
 
 
-def test_ctrl_c_stops_the_program_and_leaves_the_model(data):
+def test_ctrl_c_in_the_first_epoch_leaves_the_model(data):
     X, y = data
     model = BackpropRegressor(max_iter=5, random_state=0).fit(X, y)
     before = pickle.dumps(model)
 
     def interrupted(progress):
-        if progress > 0.5:
-            raise KeyboardInterrupt
-        return 1.0
+        raise KeyboardInterrupt
 
     model.set_params(learning_rate=interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -78,7 +78,8 @@ def test_the_message_says_how_much_it_is_and_how_much_there_is(data, there):
 
 def test_what_is_there_is_used(data, there):
     there(GIB)
-    model = BackpropRegressor(hidden_layer_sizes=(1500, 1500), max_iter=1).fit(*data)  # 90 MB
+    wide = {"hidden_layer_sizes": (1500, 1500), "learning_rate_init": 1e-6}  # 90 MB
+    model = BackpropRegressor(max_iter=1, **wide).fit(*data)
     there(0)
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         model.fit(*data)
@@ -116,7 +117,8 @@ def test_a_large_batch_is_blamed_for_the_matrices_it_asks_for(there):
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_estimate_is_below_what_training_takes(data, params, vectors, dtype):
-    params = {"alpha": 0, "dtype": dtype, "hidden_layer_sizes": (700, 700), "max_iter": 2, **params}
+    params |= {"dtype": dtype, "hidden_layer_sizes": (700, 700), "max_iter": 2}
+    params = {"alpha": 0, "learning_rate_init": 1e-6, **params}
     model = BackpropRegressor(**params)
     optimizer = resolve_optimizer(model.get_params())
     dtype = np.dtype(dtype)

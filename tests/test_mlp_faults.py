@@ -87,7 +87,7 @@ def test_05_divergence_is_noticed_at_once(data, early_stopping):
         early_stopping=early_stopping, max_iter=60, random_state=0,
     )  # fmt: skip
     if not early_stopping:
-        with pytest.raises(ValueError, match=r"non-finite.*\(Epoch \d\b.*learning_rate_init"):
+        with pytest.raises(ValueError, match=r"diverged in epoch \d\b.*learning_rate_init"):
             model.fit(X, y)
         assert not hasattr(model, "theta_")
     else:

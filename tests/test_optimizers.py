@@ -222,8 +222,12 @@ def test_memory_of_a_step_does_not_grow_with_theta(name, dtype):
     # Preparing makes the views and RMSprop's root, and a look for vanished moments has |m| and
     # a mask, all of a block each.
     assert peak_memory(lambda: optimizer.step(theta, gradient, 1e-3, state)) < CONSTANT
-    state["t"] = FLUSH - 1
-    assert peak_memory(lambda: prepared(1e-3)) < CONSTANT
+
+    def flushing():
+        state["t"] = FLUSH - 1
+        prepared(1e-3)
+
+    assert peak_memory(flushing) < CONSTANT
 
 
 # ----- prepared steps -------------------------------------------------------------------

@@ -155,7 +155,7 @@ def test_a_bad_parameter_is_refused_by_name(data, name, value):
 @pytest.mark.parametrize("kind", [np.int32, np.int64, np.float32, np.float64])
 def test_numpy_scalars_are_numbers(data, kind):
     X, y = data
-    numbers = {"alpha": kind(1), "tol": kind(0), "power_t": kind(1), "learning_rate_init": kind(1)}
+    numbers = {"alpha": kind(1), "tol": kind(0), "power_t": kind(1), "epsilon": kind(1)}
     if issubclass(kind, np.integer):
         numbers |= {"max_iter": kind(2), "batch_size": kind(9), "verbose": kind(0)}
     BackpropRegressor(**{"max_iter": 2} | numbers | {"warm_start": np.False_}).fit(X, y)
@@ -857,7 +857,8 @@ def test_fit_warns_at_max_iter_and_not_where_a_schedule_was_planned_to_end(data)
         BackpropRegressor(max_iter=3, solver="lbfgs").fit(*data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        BackpropRegressor(max_iter=3, learning_rate="cosine").fit(*data)
+        settings = {"learning_rate": "cosine", "learning_rate_init": 0.02, "random_state": 0}
+        BackpropRegressor(max_iter=30, **settings).fit(*data)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
