@@ -17,7 +17,7 @@ from . import parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
-from .feed import Data
+from .feed import Data, mean_weight
 from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
@@ -148,7 +148,7 @@ class Fitting:
         self._start_at_constants(network, Y, train)
         state = {} if self.optimizer is None else self.optimizer.init(m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
-        self.weight_sum, self.weight_rows = 0.0, 0
+        self.weight_mean, self.weight_rows = 0.0, 0
 
     def _start_at_constants(self, network, Y, train):
         """W[L] = 0 for constant targets that A[L] = g[L](0) is: predicted exactly, at rest.
@@ -195,7 +195,7 @@ class Fitting:
         optimizer = _copied(state["optimizer"])
         self.at = Progress(theta, optimizer, rng, state["samples"], passes, state["slowdown"])
         self.history = History(**_copied(state["history"]))
-        self.weight_sum, self.weight_rows = state["weight_sum"], state["weight_rows"]
+        self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
 
     def _judged_by(self):
@@ -215,21 +215,21 @@ class Fitting:
         self.objective = Objective(
             self.model.network(),
             self.loss,
-            penalty=self.params["alpha"] / (mean * n),
+            penalty=self._penalty(mean, n),
             from_Z=self.architecture["output_activation"] == self.loss.canonical
             and (type(self.loss) in LOSSES.values() or "derivative_Z" in vars(type(self.loss))),
             dropout=self.params["dropout"],
         )
         self.validation_data = None
         if kept is not None:
-            mean = 1.0 if weight is None else weight[kept].mean()
+            mean = 1.0 if weight is None else mean_weight(weight[kept])
             self.validation_data = Data(X, targets, weight, mean, kept)
         elif validation is not None:
             X, Y, weight = validation
             self._check_validation_targets(Y, weight)
             mean, index = 1.0, None
             if weight is not None:  # a row of weight zero is no row here either
-                mean, index = weight[weight > 0].mean(), np.flatnonzero(weight)
+                mean, index = mean_weight(weight[weight > 0]), np.flatnonzero(weight)
             X, Y = self.model.rows(X), self.model.targets(Y)
             self.validation_data = Data(X, Y, weight, mean, index)
         if self.validation_data is not None:  # curves begin at the first epoch of all
@@ -240,14 +240,24 @@ class Fitting:
     def _check_validation_targets(self, Y, weight):
         self.loss.check_targets(Y if weight is None else Y[weight > 0])
 
+    def _penalty(self, mean, n):
+        """alpha / Σᵢ sᵢ."""
+        penalty = float(self.params["alpha"]) / (mean * n)
+        if np.isinf(penalty):
+            raise ValueError(
+                f"sample_weight is too small: alpha={self.params['alpha']!r}, divided by the sum "
+                "of the weights, overflows; multiply all weights by a constant"
+            )
+        return penalty
+
     def _mean_weight(self, n, weight):
         """Mean weight of the rows; in a stream, of all rows so far."""
-        total = float(n if weight is None else weight.sum())
         if not self.one_pass:
-            self.weight_sum, self.weight_rows = 0.0, 0
-        self.weight_sum += total
+            self.weight_mean, self.weight_rows = 0.0, 0
         self.weight_rows += n
-        return self.weight_sum / self.weight_rows
+        mean = 1.0 if weight is None else mean_weight(weight)
+        self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)  # a sum overflows
+        return self.weight_mean
 
     # ----- training ----------------------------------------------------------------
 
@@ -507,7 +517,7 @@ class Fitting:
             "slowdown": self.at.slowdown,
             "history": vars(self.history),
             "split_seed": self.split_seed,
-            "weight_sum": self.weight_sum,
+            "weight_mean": self.weight_mean,
             "weight_rows": self.weight_rows,
             "measure": vars(self.measure),
         }

@@ -417,9 +417,15 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             validated = table, _about(scratch, ndim)
         table, about = validated
         validation = _validation_table(scratch, *validation, table)
-        fitting = Fitting(
-            params, table, validation=validation, previous=previous, rows=rows, one_pass=one_pass
-        )
+        with np.errstate(all="ignore"):  # what overflows is looked for and not warned of
+            fitting = Fitting(
+                params,
+                table,
+                validation=validation,
+                previous=previous,
+                rows=rows,
+                one_pass=one_pass,
+            )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
 
     @available_if(lambda self: self._has_partial_fit())
@@ -507,13 +513,18 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def coefs_(self):
         """Weights of every layer, (n[l-1], n[l]), in the caller's units."""
         check_is_fitted(self)
-        return [W.astype(self.theta_.dtype) for W in model_of(vars(self)).folded()[0]]
+        return self._folded(0)
 
     @property
     def intercepts_(self):
         """Biases of every layer, (n[l],), in the caller's units."""
         check_is_fitted(self)
-        return [b.astype(self.theta_.dtype) for b in model_of(vars(self)).folded()[1]]
+        return self._folded(1)
+
+    def _folded(self, which):
+        with np.errstate(all="ignore"):  # a weight of a column of 1e-310 may be beyond 1e308
+            model = model_of(vars(self))
+            return [M.astype(model.dtype_out) for M in model.folded()[which]]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
