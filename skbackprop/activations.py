@@ -363,7 +363,10 @@ class CustomActivation(Activation):
 def _into(out, result):
     if out is None or result is out:
         return result
-    np.copyto(out, result)
+    try:
+        np.copyto(out, result)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"an activation's result cannot be used: {error}") from error
     return out
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import parameters
 from .activations import ACTIVATIONS, CustomActivation
+from .messages import shown
 
 POSITIVE = ("exp", "softplus", "logistic")  # activations of positive values alone
 
@@ -21,8 +22,9 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
         g = parameters.resolve_activation(output)
         if not isinstance(g, (CustomActivation, *(ACTIVATIONS[name] for name in POSITIVE))):
             raise ValueError(
-                f"loss={params['loss']!r} needs predictions above 0: output_activation must be "
-                f"one of {', '.join(map(repr, POSITIVE))} or an object of your own; got {output!r}"
+                f"loss={shown(params['loss'])} needs predictions above 0: output_activation must "
+                f"be one of {', '.join(map(repr, POSITIVE))} or an object of your own; "
+                f"got {shown(output)}"
             )
     return {
         "the number of features of X": n_features,
@@ -44,7 +46,7 @@ def check_same(new: dict[str, Any], old: dict[str, Any], method: str) -> None:
         if not same(value, old[name]):
             raise ValueError(
                 f"{method} goes on with the fitted network and cannot change {name} from "
-                f"{old[name]!r} to {value!r}; fit with warm_start=False to start anew"
+                f"{shown(old[name])} to {shown(value)}; fit with warm_start=False to start anew"
             )
 
 

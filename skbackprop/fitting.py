@@ -8,16 +8,15 @@ from collections.abc import Callable
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
-from zlib import crc32
 
 import numpy as np
-from scipy import sparse
 
-from . import parameters
+from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data, mean_weight
+from .fingerprint import crc_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
@@ -52,6 +51,8 @@ class Fitting:
         Whether `previous` is a fit cut short, to be ended as if it had not been.
     rows : ndarray of int or None
         Rows of the table to fit on; None for all of them.
+    checkpoint : Checkpoint or None
+        The file that keeps the fit safe, for whoever runs it.
     """
 
     def __init__(
@@ -64,12 +65,15 @@ class Fitting:
         one_pass=False,
         resumed=False,
         rows=None,
+        checkpoint=None,
     ):
         self.params, self.one_pass, self.only_rows = params, one_pass, rows
-        self.resumed = resumed
+        self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
         self.reason: str | None = None  # why training ended short of success
         self.judgement: str | None = None  # of the weights, in a word
         self.watch: Watch | None = None
+        self.ended = False
+        self.first_theta: Array | None = None  # the last resort
         self.measured: dict[str, float] | None = None  # what earlier losses were measured by
         self.early_stopping = params["early_stopping"] and not one_pass
         self.loss = parameters.resolve_loss(params)
@@ -79,7 +83,7 @@ class Fitting:
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
         self._check_targets(Y, weight, first=previous is None)
         if previous is None:
-            rng = _generator(params["random_state"])
+            rng = np.random.Generator(np.random.PCG64(parameters.seed_from(params["random_state"])))
             self.split_seed = int(rng.integers(2**63))
             train, kept = self._split(len(Y), weight, validation)
             self._start(table, train, rng)
@@ -136,6 +140,8 @@ class Fitting:
         a = self.architecture
         dtype = parameters.resolve_dtype(self.params["dtype"], X.dtype)
         sizes = [X.shape[1], *a["hidden_layer_sizes"], Y.shape[1]]
+        n = len(Y) if train is None else len(train)
+        memory.check(self.params, self.optimizer, sizes, a["fit_intercept"], dtype, n)
         activations = [*a["activation"], a["output_activation"]]
         self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
         network = m.network()
@@ -146,7 +152,7 @@ class Fitting:
             m.y_shift, m.y_scale = units
         m.theta = network.initialize(rng, dtype)
         self._start_at_constants(network, Y, train)
-        state = {} if self.optimizer is None else self.optimizer.init(m.theta)
+        state = parameters.first_state(self.optimizer, m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_mean, self.weight_rows = 0.0, 0
 
@@ -173,14 +179,7 @@ class Fitting:
         """Of the rows that the best epoch is the best on; a warm start may bring others."""
         if self.one_pass or not self.params["warm_start"]:
             return ""
-        crc = 0
-        for M in (*table, *(validation or ()), self.only_rows):
-            parts = (M.data, M.indices, M.indptr) if sparse.issparse(M) else (M,)
-            for part in parts:
-                if part is not None:
-                    for rows in blocks(len(part), 4096):
-                        crc = crc32(np.ascontiguousarray(part[rows]), crc)
-        return f" of {crc:08x}"
+        return f" of {crc_of([*table, *(validation or ()), self.only_rows])}"
 
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
@@ -197,6 +196,10 @@ class Fitting:
         self.history = History(**_copied(state["history"]))
         self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
+        if self.resumed:
+            self.first_theta = state["first_theta"]
+        elif self.optimizer is None:
+            self.at.optimizer = {}  # evaluations are counted from every fit's beginning
 
     def _judged_by(self):
         """What an epoch is the best of."""
@@ -293,7 +296,7 @@ class Fitting:
         checkpoint: Callable | None = None,
     ) -> None:
         """Set up what sees every epoch, and what the loss is measured by."""
-        if not self.one_pass:
+        if self.first_theta is None and not self.one_pass:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
         self.measure = self._measure()
@@ -330,7 +333,7 @@ class Fitting:
             self.model.theta, verdict, diverged = best, None, True
         if diverged or verdict == "useless":
             verdict = self._fall_back(verdict, overflow)
-        self.judgement = verdict
+        self.judgement, self.ended = verdict, True
         if not (self.params["warm_start"] and self._needs_best):
             self.history.best_theta = None  # nothing will be compared with it
 
@@ -373,6 +376,10 @@ class Fitting:
         weights, with moments that begin anew.
         """
         h = self.history
+        if self.ended and self.judgement in ("nonfinite", "useless"):
+            return None
+        if self.ended:
+            return self.attributes()
         if self.one_pass or self.watch is None or not self.watch.improved:
             return None
         curves = [h.loss_curve]
@@ -383,6 +390,7 @@ class Fitting:
             del curve[n:]
         self.at.epochs = n - self.epochs_before
         self._begin_anew_from(h.best_theta)
+        self.ended = True
         if not (self.params["warm_start"] and self._needs_best):
             h.best_theta = None
         return self.attributes() if self._is_finite() else None
@@ -448,9 +456,16 @@ class Fitting:
 
     def _lbfgs(self):
         p = self.params
-        limits = {"max_iter": p["max_iter"], "max_fun": p["max_fun"], "tol": p["tol"]}
-        stop = self.watch.epoch_ended
-        message = minimize_lbfgs(self.objective, self.data, self.at, **limits, epoch_ended=stop)
+        message = minimize_lbfgs(
+            self.objective,
+            self.data,
+            self.at,
+            max_iter=p["max_iter"],
+            max_fun=p["max_fun"],
+            tol=p["tol"],
+            epoch_ended=self.watch.epoch_ended,
+            anew_every=None if self.watch.checkpoint is None else p["checkpoint_every"],
+        )
         self.reason = self.watch.reason or message
 
     @property
@@ -507,19 +522,21 @@ class Fitting:
 
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
+        running = not self.ended
         return {
             "architecture": self.architecture,
             # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] else None,
+            "theta": self.at.theta if self.params["warm_start"] or running else None,
+            "first_theta": self.first_theta if running else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,
             "slowdown": self.at.slowdown,
             "history": vars(self.history),
+            "measure": vars(self.measure),
             "split_seed": self.split_seed,
             "weight_mean": self.weight_mean,
             "weight_rows": self.weight_rows,
-            "measure": vars(self.measure),
         }
 
 
@@ -531,12 +548,3 @@ def _largest(scores):
 def _copied(state):
     """A dict whose arrays and lists are its own."""
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    """NumPy's newer generator, seeded as scikit-learn's random_state says."""
-    if random_state is np.random:
-        random_state = None
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31 - 1)
-    return np.random.Generator(np.random.PCG64(random_state))

@@ -326,12 +326,18 @@ class CustomLoss(Loss):
         self.loss = loss
 
     def value(self, A, Y, weight=None):
-        return float(self.loss.value(A, Y, weight))
+        try:
+            return float(self.loss.value(A, Y, weight))
+        except TypeError as error:
+            raise TypeError(f"the value() of loss must be a number: {error}") from error
 
     def derivative(self, A, Y, weight=None, out=None):
         dA = self.loss.derivative(A, Y, weight, out)
         if out is not None and dA is not out:  # the user's object may ignore `out`
-            np.copyto(out, dA)
+            try:
+                np.copyto(out, dA)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"the derivative() of loss cannot be used: {error}") from error
             return out
         return dA
 

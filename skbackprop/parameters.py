@@ -1,6 +1,8 @@
 """The constructor's parameters: what each accepts, said in words when it is refused."""
 
+from collections.abc import Sequence
 from functools import cache
+from math import isfinite
 from numbers import Integral, Real
 from os import PathLike, fspath
 from typing import Any
@@ -9,9 +11,28 @@ import numpy as np
 
 from .activations import ACTIVATIONS, Activation, CustomActivation
 from .losses import LOSSES, CustomLoss, Loss
+from .messages import shown
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES, OfProgress
 from .settings import Settings
+
+
+def is_number(value: Any, kind: Any = Real) -> bool:
+    """Whether that is what a user calls a number; to Python True is one, and a time span."""
+    return isinstance(value, kind) and not isinstance(value, (bool, np.bool_, np.timedelta64))
+
+
+def is_integer(value: Any) -> bool:
+    """Whether that is a whole number by its type."""
+    return is_number(value, Integral)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a float can hold it; np.isfinite knows nothing of Fraction(1, 2) or 10**400."""
+    try:
+        return isfinite(value)
+    except OverflowError:
+        return False
 
 
 class Number(Settings):
@@ -25,19 +46,21 @@ class Number(Settings):
     infinite: bool = False  # inf is accepted too
 
     def has_type(self, value):
-        if isinstance(value, (bool, np.bool_)):
-            return False
-        return isinstance(value, Integral if self.integer and not self._is_inf(value) else Real)
+        return is_number(value, Integral if self.integer and not self._is_inf(value) else Real)
 
     def _is_inf(self, value):
-        return self.infinite and isinstance(value, Real) and value == np.inf
+        return self.infinite and is_number(value) and value == np.inf
 
     def accepts(self, value):
         if self._is_inf(value):
             return True
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
-        return bool(above and below and np.isfinite(value))
+        return bool(above and below and _is_finite(value))
+
+    def plain(self, value):
+        """The number as Python's: NumPy's float32 would make float32 of what it meets."""
+        return int(value) if isinstance(value, Integral) else float(value)
 
     def __str__(self):
         kind = "an integer" if self.integer else "a finite number"
@@ -51,6 +74,8 @@ class Number(Settings):
 
 class Boolean(Settings):
     """True or False."""
+
+    plain = bool
 
     def has_type(self, value):
         return isinstance(value, (bool, np.bool_))
@@ -106,6 +131,10 @@ class Either(Settings):
 
     rules: tuple
 
+    def plain(self, value):
+        rule = next(r for r in self.rules if r.has_type(value) and r.accepts(value))
+        return plain(value, rule)
+
     def has_type(self, value):
         return any(rule.has_type(value) for rule in self.rules)
 
@@ -120,14 +149,16 @@ class FloatType(Settings):
     """float32 or float64, by name or as a type, or None."""
 
     def has_type(self, value):
-        return True
+        return value is None or isinstance(value, (str, type, np.dtype))
 
     def accepts(self, value):
         if value is None:
             return True
+        if isinstance(value, str) and len(value) > 20:  # NumPy would read what it says
+            return False
         try:
             return np.dtype(value) in (np.dtype(np.float32), np.dtype(np.float64))
-        except TypeError:
+        except (TypeError, ValueError, SyntaxError):  # of NumPy's own language of types
             return False
 
     def __str__(self):
@@ -140,10 +171,13 @@ class Seed(Settings):
     def has_type(self, value):
         if value is None or value is np.random or isinstance(value, np.random.RandomState):
             return True
-        return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+        return is_integer(value)
 
     def accepts(self, value):
-        return not isinstance(value, Integral) or 0 <= value < 2**32
+        return not is_integer(value) or 0 <= value < 2**32
+
+    def plain(self, value):
+        return int(value) if is_integer(value) else value
 
     def __str__(self):
         return "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState"
@@ -153,6 +187,8 @@ class Scoring(Settings):
     """One scorer; scikit-learn looks up its name."""
 
     def has_type(self, value):
+        if isinstance(value, type):
+            return False
         return value is None or isinstance(value, str) or callable(value)
 
     def accepts(self, value):
@@ -181,6 +217,10 @@ def _or_none(rule):
 
 ACTIVATION = NameOrObject(tuple(ACTIVATIONS), ("value", "derivative"))
 POSITIVE = Number(0, low_open=True)
+ACTIVATION_ATTRIBUTES = {
+    "initialization": ("glorot", "he", "lecun"),
+    "output": ("fixed", "any", "scale"),
+}
 SHARE = Number(0, 1, low_open=True, high_open=True)
 COUNT = Number(1, integer=True)
 
@@ -225,45 +265,59 @@ def check(name: str, value: Any, rule: Any = None) -> None:
     """Raise a TypeError or ValueError that names the parameter and what it accepts."""
     rule = RULES[name] if rule is None else rule
     if not rule.has_type(value):
-        raise TypeError(f"{name} must be {rule}; got {value!r} of type {type(value).__name__}")
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be {rule}; got {shown(value)} of type {kind}")
     if not rule.accepts(value):
-        raise ValueError(f"{name} must be {rule}; got {value!r}")
+        raise ValueError(f"{name} must be {rule}; got {shown(value)}")
 
 
-def check_all(params: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Check every parameter that has a rule, and those that must fit together."""
-    for name in RULES:
+def plain(value: Any, rule: Any) -> Any:
+    """A value that the rule accepts as Python's own number, bool or string."""
+    if isinstance(value, str):
+        return str(value)  # a np.str_ is none to pickle.dumps
+    return rule.plain(value) if hasattr(rule, "plain") else value
+
+
+def checked(params: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The parameters, each checked by its rule, and those that must fit together."""
+    params = dict(params)
+    for name, rule in RULES.items():
         if params[name] is not defaults[name]:  # which need no check
             check(name, params[name])
+            params[name] = plain(params[name], rule)
+    if params["checkpoint"] is not None and params["warm_start"]:
+        raise ValueError(
+            "checkpoint needs warm_start=False: a fit that finds its checkpoint goes on by itself"
+        )
     if params["solver"] == "lbfgs":
         for name, off in (("dropout", 0), ("clip_norm", None)):
             if params[name] != off:
                 raise ValueError(
-                    f"{name}={params[name]!r} needs a mini-batch solver; solver='lbfgs' "
+                    f"{name}={shown(params[name])} needs a mini-batch solver; solver='lbfgs' "
                     f"goes through all rows at every step: leave {name}={off!r}"
                 )
+    return params
 
 
 def hidden_sizes(spec: Any) -> tuple[int, ...]:
     """(64, 32) from hidden_layer_sizes: an int, a list, tuple or array, or "64-32"."""
     wrong = (
         "hidden_layer_sizes must be the units of every hidden layer, integers >= 1: an int, "
-        f"a tuple, list or array of them, or a string such as '64-32'; got {spec!r}"
+        f"a tuple, list or array of them, or a string such as '64-32'; got {shown(spec)}"
     )
     if isinstance(spec, str):
         parts = [part.strip() for part in spec.split("-")] if spec.strip() else []
-        if not all(part.isascii() and part.isdecimal() for part in parts):
+        # Python itself refuses to read thousands of digits.
+        if not all(part.isascii() and part.isdecimal() and len(part) < 100 for part in parts):
             raise ValueError(wrong)
         sizes: list[Any] = [int(part) for part in parts]
-    elif isinstance(spec, Integral):
-        sizes = [spec]
-    elif isinstance(spec, (list, tuple, np.ndarray)) and np.ndim(np.asarray(spec, object)) == 1:
+    elif isinstance(spec, np.ndarray) and spec.ndim <= 1:
+        sizes = list(spec.reshape(-1))
+    elif isinstance(spec, Sequence):
         sizes = list(spec)
-    elif isinstance(spec, np.ndarray) and spec.ndim == 0 and spec.dtype.kind in "iu":
-        sizes = [spec.item()]
     else:
-        raise TypeError(wrong)
-    if not all(isinstance(n, Integral) and not isinstance(n, (bool, np.bool_)) for n in sizes):
+        sizes = [spec]
+    if isinstance(spec, (bytes, bytearray)) or not all(map(is_integer, sizes)):
         raise TypeError(wrong)
     if not all(n >= 1 for n in sizes):
         raise ValueError(wrong)
@@ -280,11 +334,11 @@ def hidden_activations(spec: Any, n_layers: int) -> list[Any]:
             )
         specs = list(spec)
     else:
+        check("activation", spec, ACTIVATION)  # once for all, and if there is no layer for it
         specs = [spec] * n_layers
-    for g in specs or [spec]:
-        if not isinstance(g, (list, tuple)):
-            check("activation", g, ACTIVATION)
-    return specs
+    for g in specs if isinstance(spec, (list, tuple)) else ():
+        check("activation", g, ACTIVATION)
+    return [plain(g, ACTIVATION) for g in specs]
 
 
 @cache
@@ -296,6 +350,13 @@ def resolve_activation(spec: Any) -> Any:
     """The activation object of a name or of a user's own object."""
     if isinstance(spec, str):
         return _activation_of_name(spec)
+    for attribute, values in ACTIVATION_ATTRIBUTES.items():
+        value = getattr(spec, attribute, values[0])
+        if not (isinstance(value, str) and value in values):
+            raise ValueError(
+                f"the {attribute} of an activation must be one of "
+                f"{', '.join(map(repr, values))}; got {shown(value)}"
+            )
     formulas = isinstance(spec, Activation) and all(
         getattr(type(spec), name) is getattr(Activation, name) for name in ("value", "derivative")
     )
@@ -323,14 +384,36 @@ def resolve_optimizer(params: dict[str, Any]) -> Any:
     return _make(OPTIMIZERS[spec], params) if isinstance(spec, str) else spec
 
 
+def first_state(optimizer: Any, theta: np.ndarray) -> dict[str, Any]:
+    """The optimizer's state at the start."""
+    state = {} if optimizer is None else optimizer.init(theta)
+    if not isinstance(state, dict):
+        raise TypeError(f"the init() of solver must give a dict; it gave {shown(state)}")
+    return state
+
+
 def resolve_schedule(params: dict[str, Any]) -> Any:
     """The schedule of ``learning_rate``."""
     spec = params["learning_rate"]
     if isinstance(spec, str):
         return _make(SCHEDULES[spec], params)
-    return spec if isinstance(spec, tuple(SCHEDULES.values())) else OfProgress(spec)
+    if isinstance(spec, tuple(SCHEDULES.values())):
+        return spec
+    try:
+        spec(0.0)
+    except TypeError as error:
+        wrong = f"learning_rate must be a function of progress; of 0.0 it fails: {error}"
+        raise TypeError(wrong) from error
+    return OfProgress(spec)
 
 
 def resolve_dtype(spec: Any, dtype: np.dtype) -> np.dtype:
     """The type of the weights: that of X unless ``dtype`` names another."""
     return dtype if spec is None else np.dtype(spec)
+
+
+def seed_from(random_state: Any) -> int | None:
+    """A seed for NumPy's newer generator, as scikit-learn's random_state says."""
+    if isinstance(random_state, np.random.RandomState):
+        return random_state.randint(2**31 - 1)
+    return None if random_state is np.random else random_state

@@ -7,18 +7,18 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
-from sklearn.utils import check_array
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from . import parameters
 from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
 from .export import to_mlp_regressor
+from .messages import shown
 from .model import model_of
+from .tables import checked_inputs, checked_table, checked_validation_table
 
 
 class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -378,15 +378,24 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting, about, table, scorer = self._prepare(
             X, y, sample_weight, (X_val, y_val, sample_weight_val)
         )
+        checkpoint = fitting.checkpoint
+        if checkpoint is not None and checkpoint.finished:  # trained to its end already
+            self._tell(checkpoint.told, stacklevel=3 + FRAMES)
+            return self._commit(fitting.previous | about)
         tasks = self._tasks(fitting, about, table)
+        keep = None if checkpoint is None else lambda: checkpoint.save(fitting.attributes() | about)
         try:
-            fitting.run(scorer, tasks)
+            fitting.run(scorer, tasks, keep)
         except KeyboardInterrupt:
             best = fitting.so_far()
             if best is not None:
                 self._commit(best | about)
             raise
-        fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
+        told = self._verdict(fitting)
+        fitted = fitting.attributes() | about
+        if checkpoint is not None:
+            checkpoint.save(fitted, finished=True, told=told)
+        self._tell(told, stacklevel=3 + FRAMES)
         if tasks is not None:
             tasks.close(fitted)
         return self._commit(fitted)
@@ -409,24 +418,35 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         # Imported here: whoever only predicts does without, for a third of our part of the import.
         from .fitting import Fitting
 
-        goes_on = (one_pass or self.warm_start) and hasattr(self, "theta_")
-        previous = vars(self) if goes_on else None
         params, scratch = self._checked(), copy.copy(self)
+        goes_on = (one_pass or params["warm_start"]) and hasattr(self, "theta_")
+        previous = vars(self) if goes_on else None
         if validated is None or previous is not None:
-            table, ndim = _table(scratch, X, y, sample_weight, reset=previous is None)
+            table, ndim = checked_table(scratch, X, y, sample_weight, reset=previous is None)
             validated = table, _about(scratch, ndim)
         table, about = validated
-        validation = _validation_table(scratch, *validation, table)
+        validation = checked_validation_table(scratch, *validation, table)
+        checkpoint = found = None
+        if self.checkpoint is not None and not one_pass:
+            checkpoint = self._checkpoint(params, table, validation, about)
+            found = checkpoint.found()
         with np.errstate(all="ignore"):  # what overflows is looked for and not warned of
             fitting = Fitting(
                 params,
                 table,
                 validation=validation,
-                previous=previous,
+                previous=previous if found is None else found,
+                resumed=found is not None,
+                checkpoint=checkpoint,
                 rows=rows,
                 one_pass=one_pass,
             )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
+
+    def _checkpoint(self, params, table, validation, about):
+        from .checkpoints import Checkpoint  # and with it the writing and reading of files
+
+        return Checkpoint(params, table, validation, about.get("feature_names_in_"))
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):
@@ -484,9 +504,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         with np.errstate(all="ignore"):
             if not _is_plain(X, fitted):
                 check_is_fitted(self)
-                X = validate_data(
-                    self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
-                )
+                X = checked_inputs(self, X)
             y = model_of(fitted).predict(X)
         return y[:, 0] if fitted["_y_ndim"] == 1 else y
 
@@ -529,11 +547,16 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        tags.target_tags.positive_only = self._is_given("loss", "poisson", "gamma")
         return tags
 
+    def _is_given(self, parameter, *names):
+        """Whether a parameter, of which nothing has been checked yet, is one of the names."""
+        value = getattr(self, parameter)
+        return isinstance(value, str) and value in names
+
     def _has_partial_fit(self):
-        if self.solver == "lbfgs":
+        if self._is_given("solver", "lbfgs"):
             raise AttributeError(
                 "partial_fit needs a mini-batch solver; solver='lbfgs' goes through all rows "
                 "at every step"
@@ -543,9 +566,14 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _checked(self):
         # Not get_params: a subclass may name fewer of them.
         params = {name: getattr(self, name) for name in DEFAULTS}
-        parameters.check_all(params, DEFAULTS)
-        if self.scoring not in (None, "loss"):
-            check_scoring(self, scoring=self.scoring)
+        params = parameters.checked(params, DEFAULTS)
+        if isinstance(params["scoring"], str) and params["scoring"] not in _scorers():
+            raise ValueError(
+                "scoring must be None, 'loss', a callable or one of the names that "
+                f"sklearn.metrics.get_scorer_names() gives; got {shown(self.scoring)}"
+            )
+        if callable(params["scoring"]):
+            check_scoring(self, scoring=self.scoring)  # which knows a metric from a scorer
         return params
 
     def _tasks(self, fitting, about, table):
@@ -575,19 +603,28 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         def score(theta):
             model = copy.copy(self)._commit(fitting.predictive(theta) | known)
-            return scorer(model, X, y, **extra)
+            value = scorer(model, X, y, **extra)
+            if not parameters.is_number(value):
+                raise TypeError(f"scoring must give a number; it gave {shown(value)}")
+            return value
 
         return score
 
     def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
-        told = self._refused(fitting)
-        if told is not None:
-            raise ValueError(told)
-        told = " ".join(self._complaints(fitting))
+        self._tell(self._verdict(fitting), stacklevel + 1)
+        return fitting.attributes()
+
+    def _tell(self, told, stacklevel):
         if told:
             warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
-        return fitting.attributes()
+
+    def _verdict(self, fitting):
+        """What is to be said of a fit that has ended; a ValueError if it has no use."""
+        refused = self._refused(fitting)
+        if refused is not None:
+            raise ValueError(refused)
+        return " ".join(self._complaints(fitting))
 
     def _refused(self, fitting):
         """Why the result of training is not to be used, if it is not."""
@@ -651,6 +688,11 @@ DEFAULTS = {
 }
 
 
+def _scorers():
+    """Names that `scoring` may be."""
+    return ("loss", *get_scorer_names())
+
+
 def _is_plain(X, fitted):
     """Whether X is an array in which validation would find nothing to change or refuse.
 
@@ -670,67 +712,3 @@ def _about(scratch, ndim):
     return {name: getattr(scratch, name) for name in names if hasattr(scratch, name)} | {
         "_y_ndim": ndim
     }
-
-
-def _table(scratch, X, y, sample_weight, reset):
-    """(X, Y of two dimensions, weights), and the dimensions that y had."""
-    if sparse.issparse(y):
-        raise TypeError("y is a sparse matrix; dense targets are needed: y.toarray()")
-    X, y = validate_data(
-        scratch,
-        X,
-        y,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        multi_output=True,
-        y_numeric=True,
-    )
-    Y, ndim = _targets(y)
-    return (X, Y, _weights(sample_weight, len(Y))), ndim
-
-
-def _validation_table(scratch, X_val, y_val, sample_weight_val, table):
-    """The validation table, or None where there is none."""
-    if X_val is None and y_val is None:
-        if sample_weight_val is not None:
-            raise ValueError("sample_weight_val was given without X_val and y_val")
-        return None
-    if X_val is None or y_val is None:
-        missing, given = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
-        raise ValueError(f"{given} was given without {missing}: give both or neither")
-    try:
-        given, _ = _table(scratch, X_val, y_val, sample_weight_val, reset=False)
-    except (ValueError, TypeError) as error:  # which speaks of X, y and sample_weight
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"X_val, y_val or sample_weight_val: {error}") from error
-    if given[1].shape[1] != table[1].shape[1]:
-        raise ValueError(f"y_val has {given[1].shape[1]} outputs, y has {table[1].shape[1]}")
-    return given
-
-
-def _targets(y):
-    y = np.asarray(y)
-    if y.dtype.kind not in "fiub":
-        raise TypeError(f"y must hold numbers; its dtype is {y.dtype}")
-    ndim, Y = y.ndim, y.astype(np.float64, copy=False)
-    if not np.isfinite(Y).all():  # None, of an array of objects, has become NaN by now
-        raise ValueError("y must be finite; it holds NaN or infinity")
-    return (Y[:, None] if ndim == 1 else Y), ndim
-
-
-def _weights(weight, n):
-    if weight is None:
-        return None
-    w = check_array(weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
-    if w.shape != (n,):
-        raise ValueError(
-            f"sample_weight must have one weight a row, shape ({n},); its shape is {w.shape}"
-        )
-    if (w < 0).any():
-        raise ValueError(
-            f"sample_weight must not have negative weights; the smallest is {w.min():g}"
-        )
-    if not w.any():
-        raise ValueError("sample_weight has only zero weights: there is no row to learn from")
-    return w

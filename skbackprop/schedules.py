@@ -10,8 +10,10 @@ entry in :data:`SCHEDULES`.
 """
 
 from collections.abc import Callable
-from math import cos, log2, pi
+from math import cos, isfinite, log2, pi
+from numbers import Real
 
+from .messages import shown
 from .settings import Settings
 
 
@@ -97,7 +99,13 @@ class OfProgress(Settings):
     function: Callable[[float], float]
 
     def __call__(self, progress: float, samples: int) -> float:
-        return float(self.function(progress))
+        factor = self.function(progress)
+        if not isinstance(factor, Real) or not isfinite(factor):
+            raise ValueError(
+                f"learning_rate must give a finite number; of progress {progress:g} it gave "
+                f"{shown(factor)}"
+            )
+        return float(factor)
 
 
 SCHEDULES = {

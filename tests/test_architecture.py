@@ -14,33 +14,38 @@ PACKAGE = pathlib.Path(skbackprop.__file__).parent
 # What a module may import from the package. Rows build on rows above them.
 KNOWS = {
     "settings": set(),
+    "messages": set(),
     "blocks": set(),
     "calculus": {"blocks"},
     "activations": {"blocks", "settings"},
     "losses": {"blocks", "calculus", "settings"},
     "optimizers": {"settings"},
-    "schedules": {"settings"},
+    "memory": {"messages", "optimizers"},
+    "schedules": {"messages", "settings"},
     "scaling": {"blocks"},
     "workspace": {"blocks"},
     "network": {"blocks", "calculus", "workspace"},
     "bounded": set(),
     "feed": {"blocks"},
     "divergence": {"blocks", "feed"},
+    "fingerprint": {"blocks"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
     "threads": set(),
     "monitoring": set(),
-    "parameters": {"activations", "losses", "optimizers", "schedules", "settings"},
-    "architecture": {"activations", "parameters"},
+    "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
+    "architecture": {"activations", "messages", "parameters"},
     "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
     "fitting": {
         "architecture",
         "blocks",
         "divergence",
         "feed",
+        "fingerprint",
         "lbfgs",
         "losses",
+        "memory",
         "model",
         "monitoring",
         "parameters",
@@ -51,7 +56,8 @@ KNOWS = {
     },
     "callbacks": set(),
     "export": {"model"},
-    "regressor": {"callbacks", "export", "fitting", "model", "parameters"},
+    "tables": {"messages"},
+    "regressor": {"callbacks", "export", "fitting", "messages", "model", "parameters", "tables"},
     "many": {
         "activations",
         "architecture",
@@ -65,7 +71,7 @@ KNOWS = {
     },
     "__init__": {"many", "regressor"},
 }
-MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export"}
+MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "tables"}
 NUMPY_ALONE = ("calculus", "blocks", "workspace", "network")
 
 

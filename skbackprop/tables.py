@@ -1,0 +1,165 @@
+"""What a caller hands over as X, y and sample_weight: converted to arrays, or refused by name.
+
+scikit-learn's validation does most of it. What it lets through is refused here: masked cells,
+dates and spans of time, complex numbers, weights that cannot be weights. Nothing is written to the
+estimator that is not a scratch copy.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from .messages import naming
+
+Array = np.ndarray
+NAMES = ("X", "y", "sample_weight")
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Errors that name what they are about, of three kinds made two; no floating-point alarms."""
+    try:
+        # scikit-learn looks for infinities by a sum, which may overflow or be inf - inf.
+        with np.errstate(all="ignore"):
+            yield
+    except (TypeError, ValueError, OverflowError) as error:
+        text, kind = naming(name, error), TypeError if isinstance(error, TypeError) else ValueError
+        if isinstance(error, kind) and text == str(error):
+            raise
+        raise kind(text) from error
+
+
+def checked_table(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: bool, names=NAMES):
+    """(X, Y of two dimensions, weights), and the dimensions that y had.
+
+    With `reset` the estimator, a scratch copy, is told X's columns and their names.
+    """
+    X = checked_inputs(estimator, X, reset, names[0])
+    if y is None:
+        kind = type(estimator).__name__
+        raise ValueError(
+            f"This {kind} estimator requires y to be passed, but the target {names[1]} is None"
+        )
+    Y, ndim = _targets(y, names[1])
+    if X.shape[0] != len(Y):
+        raise ValueError(
+            f"{names[0]} and {names[1]} have inconsistent numbers of samples: "
+            f"{X.shape[0]} and {len(Y)} rows"
+        )
+    return (X, Y, _weights(sample_weight, len(Y), names[2])), ndim
+
+
+def checked_validation_table(
+    estimator: Any, X_val: Any, y_val: Any, sample_weight_val: Any, table: Any
+):
+    """The validation table, or None where there is none."""
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val was given without X_val and y_val")
+        return None
+    if X_val is None or y_val is None:
+        missing, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+        raise ValueError(f"{there} was given without {missing}: give both or neither")
+    names = tuple(f"{name}_val" for name in NAMES)
+    given, _ = checked_table(estimator, X_val, y_val, sample_weight_val, False, names)
+    n_val, n = given[1].shape[1], table[1].shape[1]
+    if n_val != n:
+        raise ValueError(f"y_val has {n_val} outputs, y has {n}")
+    return given
+
+
+def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X") -> Any:
+    """X as an array or a CSR matrix of float64 or float32."""
+    with _about(name):
+        X, types = _numbers(X, name), [np.float64, np.float32]
+        return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=types)
+
+
+def _targets(y: Any, name: str) -> tuple[Array, int]:
+    """Targets as a matrix of float64, and the dimensions they had."""
+    if sparse.issparse(y):
+        raise TypeError(f"{name} is a sparse matrix; dense targets are needed: {name}.toarray()")
+    with _about(name):
+        y = check_array(_numbers(y, name), ensure_2d=False, dtype=None, input_name=name)
+        if y.dtype.kind == "O":
+            y = y.astype(np.float64)
+        if y.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must hold numbers; its dtype is {y.dtype}")
+        if y.ndim == 0:
+            raise ValueError(f"{name} must have one target a row; got a single number")
+        ndim, Y = y.ndim, y.astype(np.float64, copy=False)
+        if not np.isfinite(Y).all():  # None is NaN by now, and a longdouble may be infinite
+            raise ValueError(f"{name} must be finite; it holds NaN or infinity")
+    return (Y[:, None] if ndim == 1 else Y), ndim
+
+
+def _weights(weight: Any, n: int, name: str) -> Array | None:
+    """Weights of the rows, >= 0 and not all 0, as float64."""
+    if weight is None:
+        return None
+    with _about(name):
+        weight = _numbers(weight, name)
+        w = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
+        if w.shape != (n,):
+            raise ValueError(
+                f"{name} must have one weight a row, shape ({n},); its shape is {w.shape}"
+            )
+        if (w < 0).any():
+            raise ValueError(f"{name} must not have negative weights; the smallest is {w.min():g}")
+        if not w.any():
+            raise ValueError(f"{name} has only zero weights: there is no row to learn from")
+        if not np.isfinite(w.sum()):
+            raise ValueError(f"{name} has a sum beyond all numbers: divide by {w.max():g}")
+    return w
+
+
+# ----- what NumPy would make numbers of ---------------------------------------------------
+
+
+def _numbers(M: Any, name: str) -> Any:
+    """M, lists as an array, unless it holds what is no number or a mask that would be lost."""
+    if isinstance(M, (list, tuple)):
+        _refuse_masks([M, *M], name)
+        M = np.asarray(M)
+    _refuse_masks([M], name)
+    types = _types(M)
+    if any(map(_is_of_time, types)):
+        raise TypeError(
+            f"{name} must hold numbers; it has dates or spans of time: make numbers of them, "
+            "such as (t - t[0]) / numpy.timedelta64(1, 'D')"
+        )
+    if any(_kind(dtype) == "c" for dtype in types):
+        raise ValueError(f"Complex data not supported: {name} must hold real numbers")
+    if any(_kind(dtype) == "V" for dtype in types):
+        raise TypeError(f"{name} must hold numbers; its dtype is {types[0]}")
+    return M
+
+
+def _refuse_masks(arrays: Iterable[Any], name: str) -> None:
+    if any(isinstance(M, np.ma.MaskedArray) and np.ma.getmaskarray(M).any() for M in arrays):
+        raise ValueError(
+            f"{name} has masked cells, whose values would be used as if they were not masked: "
+            "leave those rows out, or fill the cells (numpy.ma.filled)"
+        )
+
+
+def _types(M: Any) -> list[Any]:
+    """Types of the columns of a frame, or of an array; of an array of objects, their own."""
+    if isinstance(M, np.ndarray) and M.dtype.kind == "O":
+        return [v.dtype for v in M.flat if isinstance(v, np.generic)]
+    found = getattr(M, "dtypes", getattr(M, "dtype", None))
+    return list(found) if isinstance(found, Iterable) else [found]
+
+
+def _kind(dtype: Any) -> str:
+    return getattr(dtype, "kind", "")
+
+
+def _is_of_time(dtype: Any) -> bool:
+    of_polars = getattr(dtype, "is_temporal", None)
+    return _kind(dtype) in ("m", "M") or (of_polars is not None and of_polars())
