@@ -139,13 +139,3 @@ class Feed:
         return [
             factor * loss.value(A[:n], y, w) for A, y, w in zip(self.A, Y, weights, strict=True)
         ]
-
-
-def mean_weight(weight: Array) -> float:
-    """The mean, of weights not all zero whose sum may overflow."""
-    exponent = int(np.frexp(weight.max())[1])
-    mean = float(np.ldexp(np.ldexp(weight, -exponent).mean(), exponent))
-    return max(mean, SMALLEST)
-
-
-SMALLEST = float(np.finfo(np.float64).smallest_subnormal)

@@ -15,7 +15,7 @@ from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
-from .feed import Data, mean_weight
+from .feed import Data
 from .fingerprint import crc_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
@@ -225,14 +225,14 @@ class Fitting:
         )
         self.validation_data = None
         if kept is not None:
-            mean = 1.0 if weight is None else mean_weight(weight[kept])
+            mean = 1.0 if weight is None else weight[kept].mean()
             self.validation_data = Data(X, targets, weight, mean, kept)
         elif validation is not None:
             X, Y, weight = validation
             self._check_validation_targets(Y, weight)
             mean, index = 1.0, None
             if weight is not None:  # a row of weight zero is no row here either
-                mean, index = mean_weight(weight[weight > 0]), np.flatnonzero(weight)
+                mean, index = weight[weight > 0].mean(), np.flatnonzero(weight)
             X, Y = self.model.rows(X), self.model.targets(Y)
             self.validation_data = Data(X, Y, weight, mean, index)
         if self.validation_data is not None:  # curves begin at the first epoch of all
@@ -258,8 +258,8 @@ class Fitting:
         if not self.one_pass:
             self.weight_mean, self.weight_rows = 0.0, 0
         self.weight_rows += n
-        mean = 1.0 if weight is None else mean_weight(weight)
-        self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)  # a sum overflows
+        mean = 1.0 if weight is None else float(weight.mean())
+        self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)  # no sum: it overflows
         return self.weight_mean
 
     # ----- training ----------------------------------------------------------------
