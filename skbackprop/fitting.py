@@ -259,7 +259,8 @@ class Fitting:
             self.weight_mean, self.weight_rows = 0.0, 0
         self.weight_rows += n
         mean = 1.0 if weight is None else float(weight.mean())
-        self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)  # no sum: it overflows
+        # Not by way of a sum, which overflows.
+        self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)
         return self.weight_mean
 
     # ----- training ----------------------------------------------------------------
