@@ -12,8 +12,9 @@ from skbackprop import BackpropRegressor
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.bounded import predict_bounded
 from skbackprop.losses import LOSSES
+from skbackprop.model import Model
 from skbackprop.network import Network
-from skbackprop.scaling import Rows, standardization
+from skbackprop.scaling import Rows, standardization, target_standardization
 
 SOLVERS = ("adam", "sgd", "lbfgs")
 DTYPES = (np.float32, np.float64)
@@ -164,6 +165,19 @@ def test_training_sees_what_overflows():
     assert not np.isfinite(A).any()
 
 
+def test_weights_that_are_not_finite_are_not_made_to_look_so():
+    model = Model(np.array([np.nan, 1.0]), [1, 1], ["identity"], True)
+    assert np.isnan(model.predict(np.ones((2, 1)))).all()
+
+
+def test_a_factor_that_overflows_where_the_prediction_does_not():
+    """1e308 · 3 - 1.7e308."""
+    units = {"y_shift": np.array([-1.7e308]), "y_scale": np.array([1e308])}
+    model = Model(np.array([0.0, 1.0]), [1, 1], ["identity"], True, **units)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(model.predict(np.array([[3.0]])), 1.3e308, rtol=1e-14)
+
+
 # ----- rows near the largest number ---------------------------------------------------------
 
 
@@ -191,6 +205,20 @@ def test_a_shift_that_float32_does_not_hold():
         slice(None), np.empty((2, 1), np.float32)
     )
     np.testing.assert_allclose(out, -10, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "huber", "poisson"])
+def test_targets_near_the_largest_number_have_the_units_of_smaller_ones(loss):
+    Y = np.linspace(-0.2, 1, 50)[:, None] * np.finfo(np.float64).max
+    Y[:3] = -np.finfo(np.float64).max
+    if loss == "poisson":
+        Y = np.abs(Y)
+    output = "scale" if loss == "poisson" else "any"
+    shift, scale = target_standardization(Y, None, LOSSES[loss](), output, True)
+    expected = target_standardization(Y / 16, None, LOSSES[loss](), output, True)
+    np.testing.assert_array_equal(scale / 16, expected[1])
+    if loss != "poisson":
+        np.testing.assert_array_equal(shift / 16, expected[0])
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -392,6 +420,17 @@ def test_weights_of_any_size_side_by_side(solver):
     params = {"solver": solver, "max_iter": 100, "learning_rate_init": 0.02}
     p = short(**params).fit(X, wrong, sample_weight=w).predict(X)
     assert r_squared(y[heavy], p[heavy]) > 0.9
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_weights_too_small_for_alpha_are_refused_by_name(solver):
+    """alpha / Σ weights overflows; without alpha they are weights like any other."""
+    X, y = data()
+    w = np.full(len(y), 5e-324)
+    with pytest.raises(ValueError, match=r"sample_weight is too small: alpha=0\.5"):
+        short(solver=solver, alpha=0.5).fit(X, y, sample_weight=w)
+    p = short(solver=solver, alpha=0).fit(X, y, sample_weight=w).predict(X)
+    np.testing.assert_allclose(p, short(solver=solver, alpha=0).fit(X, y).predict(X), atol=1e-9)
 
 
 @given(seed=seeds, order=st.permutations(range(3)))
