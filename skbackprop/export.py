@@ -1,5 +1,7 @@
 """A fitted regressor as scikit-learn's MLPRegressor."""
 
+import numpy as np
+
 from .model import model_of
 
 HIDDEN = ("identity", "logistic", "tanh", "relu")
@@ -13,7 +15,8 @@ def to_mlp_regressor(estimator):
     has_exp = "loss" in MLPRegressor().get_params()  # both came with scikit-learn 1.7
     outputs = (*HIDDEN, "exp") if has_exp else HIDDEN
     hidden, output = estimator.activations_[:-1], estimator.activations_[-1]
-    W, b, left_over = model_of(vars(estimator)).folded()
+    with np.errstate(all="ignore"):
+        W, b, left_over = model_of(vars(estimator)).folded()
     for g in hidden:
         if g not in HIDDEN:
             raise ValueError(f"MLPRegressor has no activation {g!r}; it has {', '.join(HIDDEN)}")
@@ -27,6 +30,11 @@ def to_mlp_regressor(estimator):
         raise ValueError(
             f"the factor y_scale_ of the predictions cannot be folded into a network without "
             f"biases and with the output activation {output!r}; fit with standardize=False"
+        )
+    if not all(np.isfinite(M).all() for M in (*W, *b)):
+        raise ValueError(
+            "MLPRegressor sees raw X, and its weights would be beyond the largest number: X_scale_ "
+            "or y_scale_ is too small or too large; change the units of X and y"
         )
     model = MLPRegressor(
         hidden_layer_sizes=tuple(estimator.layer_sizes_[1:-1]),

@@ -154,7 +154,7 @@ class Fitting:
         self._start_at_constants(network, Y, train)
         state = parameters.first_state(self.optimizer, m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
-        self.weight_sum, self.weight_rows = 0.0, 0
+        self.weight_mean, self.weight_rows = 0.0, 0
 
     def _start_at_constants(self, network, Y, train):
         """W[L] = 0 for constant targets that A[L] = g[L](0) is: predicted exactly, at rest.
@@ -196,7 +196,7 @@ class Fitting:
         slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
         self.at = Progress(theta, optimizer, rng, state["samples"], passes, slowdown)
         self.history = History(**_copied(state["history"]))
-        self.weight_sum, self.weight_rows = state["weight_sum"], state["weight_rows"]
+        self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
         if self.resumed:
             self.first_theta = state["first_theta"]
@@ -223,7 +223,7 @@ class Fitting:
         self.objective = Objective(
             self.model.network(),
             self.loss,
-            penalty=self.params["alpha"] / (mean * n),
+            penalty=self._penalty(mean, n),
             from_Z=self.architecture["output_activation"] == self.loss.canonical
             and (type(self.loss) in LOSSES.values() or "derivative_Z" in vars(type(self.loss))),
             dropout=self.params["dropout"],
@@ -248,14 +248,25 @@ class Fitting:
     def _check_validation_targets(self, Y, weight):
         self.loss.check_targets(Y if weight is None else Y[weight > 0])
 
+    def _penalty(self, mean, n):
+        """alpha / Σᵢ sᵢ."""
+        penalty = float(self.params["alpha"]) / (mean * n)
+        if np.isinf(penalty):
+            raise ValueError(
+                f"sample_weight is too small: alpha={self.params['alpha']!r}, divided by the sum "
+                "of the weights, overflows; multiply all weights by a constant"
+            )
+        return penalty
+
     def _mean_weight(self, n, weight):
         """Mean weight of the rows; in a stream, of all rows so far."""
-        total = float(n if weight is None else weight.sum())
         if not self.one_pass:
-            self.weight_sum, self.weight_rows = 0.0, 0
-        self.weight_sum += total
+            self.weight_mean, self.weight_rows = 0.0, 0
         self.weight_rows += n
-        return self.weight_sum / self.weight_rows
+        mean = 1.0 if weight is None else float(weight.mean())
+        # Not by way of a sum, which overflows.
+        self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)
+        return self.weight_mean
 
     # ----- training ----------------------------------------------------------------
 
@@ -530,7 +541,7 @@ class Fitting:
             "history": vars(self.history),
             "measure": vars(self.measure),
             "split_seed": self.split_seed,
-            "weight_sum": self.weight_sum,
+            "weight_mean": self.weight_mean,
             "weight_rows": self.weight_rows,
         }
 

@@ -437,16 +437,17 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if self.checkpoint is not None and not one_pass:
             checkpoint = self._checkpoint(params, table, validation, about)
             found = checkpoint.found()
-        fitting = Fitting(
-            params,
-            table,
-            validation=validation,
-            previous=previous if found is None else found,
-            resumed=found is not None,
-            checkpoint=checkpoint,
-            rows=rows,
-            one_pass=one_pass,
-        )
+        with np.errstate(all="ignore"):  # what overflows is looked for and not warned of
+            fitting = Fitting(
+                params,
+                table,
+                validation=validation,
+                previous=previous if found is None else found,
+                resumed=found is not None,
+                checkpoint=checkpoint,
+                rows=rows,
+                one_pass=one_pass,
+            )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
 
     def _checkpoint(self, params, table, validation, about):
@@ -537,13 +538,18 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def coefs_(self):
         """Weights of every layer, (n[l-1], n[l]), in the caller's units."""
         check_is_fitted(self)
-        return [W.astype(self.theta_.dtype) for W in model_of(vars(self)).folded()[0]]
+        return self._folded(0)
 
     @property
     def intercepts_(self):
         """Biases of every layer, (n[l],), in the caller's units."""
         check_is_fitted(self)
-        return [b.astype(self.theta_.dtype) for b in model_of(vars(self)).folded()[1]]
+        return self._folded(1)
+
+    def _folded(self, which):
+        with np.errstate(all="ignore"):  # a weight of a column of 1e-310 may be beyond 1e308
+            model = model_of(vars(self))
+            return [M.astype(model.dtype_out) for M in model.folded()[which]]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

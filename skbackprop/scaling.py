@@ -160,7 +160,10 @@ def target_standardization(
         return None, None
     if output == "scale" or not loss.translation_invariant:
         read = _reader(Y, weight, index)
-        mean = np.clip(_mean(read, np.abs), *_extremes(read, np.abs))
+        low, high = _extremes(read, np.abs)
+        exponent = np.frexp(high)[1]  # as in `standardization`
+        mean = np.ldexp(_mean(read, lambda B: np.ldexp(np.abs(B), -exponent)), exponent)
+        mean = np.clip(mean, low, high)
         return None, np.where(mean > 0, mean, 1)
     shift, scale = standardization(Y, weight, center, index)
     if shift is not None and not loss.best_is_mean:
@@ -169,7 +172,8 @@ def target_standardization(
             Y, weight = Y[index], None if weight is None else weight[index]
         if weight is not None:
             Y, w = Y[weight > 0], (weight[weight > 0] / weight.max())[:, None]
-        shift = shift + scale * loss.best_constant((Y - shift) / scale, w)
+        Z = Rows(Y, np.float64, shift, scale).take(slice(None), np.empty(Y.shape))
+        shift = shift + scale * loss.best_constant(Z, w)
     return shift, scale
 
 
