@@ -10,14 +10,21 @@ The number belongs to the whole process, so it is only ever lowered, it is put b
 last of the fits that run at the same time has ended, and it is left alone where somebody has
 chosen it: by an environment variable, as joblib does for its processes, or by
 threadpoolctl's threadpool_limits.
+
+An interrupt may come between any two lines. It must leave no lock held and no number lowered:
+everything here can be done twice, a fit's end is, and a fit counts as running only while somebody
+refers to it. If even its end is interrupted twice, the next fit puts the number back. (What
+cannot be mended: threadpool_limits of another thread that begin during a fit and end after it
+bring back the number of the fit.)
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
+from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
@@ -58,6 +65,10 @@ def _set(library, n: int) -> None:
         release(force=True)
 
 
+class _Fit:
+    """A fit that is running; one that was broken off is forgotten with the last reference."""
+
+
 class _Limit:
     """The fits that are running, and the numbers of threads before the first of them."""
 
@@ -65,34 +76,54 @@ class _Limit:
         self.begin()
 
     def begin(self) -> None:
-        self.lock, self.fits = Lock(), 0
+        # Of a kind that its own thread may take again: the garbage collector can end a fit that
+        # was broken off in the middle of another's beginning.
+        self.lock = RLock()
+        self.fits: WeakSet[_Fit] = WeakSet()
         self.before: dict[Any, int] = {}
         self.set_to: dict[Any, int] = {}
 
-    def enter(self, n: int) -> None:
-        with self.lock:
-            if self.fits == 0 and not any(map(os.environ.get, VARIABLES)):
-                for library in _libraries():
-                    now = library.num_threads
-                    if now >= min(_cores(), MOST):  # else somebody has limited it
-                        self.before[library] = self.set_to[library] = now
-            self.fits += 1
-            for library, now in self.set_to.items():
-                if n < now:
-                    _set(library, n)
-                    self.set_to[library] = n
+    # Of these two the body stands on the line of `with`: a line of its own would be followed by
+    # a return to this one, where a debugger's or a test's exception leaves the lock held.
 
-    def leave(self) -> None:
-        with self.lock:
-            self.fits = max(0, self.fits - 1)  # a fit from before a fork is not counted
-            if self.fits == 0:
-                self.restore()
+    def enter(self, fit: _Fit, n: int) -> None:
+        with self.lock: self._enter(fit, n)  # noqa: E701  # fmt: skip
+
+    def leave(self, fit: _Fit) -> None:
+        with self.lock: self._leave(fit)  # noqa: E701  # fmt: skip
+
+    def _enter(self, fit: _Fit, n: int) -> None:
+        alone = not self.fits
+        self.fits.add(fit)
+        if alone:
+            self.restore()  # what a fit that was broken off has left
+            self._look()
+        for library in list(self.before):
+            if n < self.set_to[library] == library.num_threads:  # else somebody has set it since
+                self.set_to[library] = n  # first: it is by this number that we know it as ours
+                _set(library, n)
+
+    def _look(self) -> None:
+        if any(map(os.environ.get, VARIABLES)):
+            return
+        for library in _libraries():
+            now = library.num_threads  # None of an OpenBLAS that does not tell
+            if now is not None and now >= min(_cores(), MOST):  # else somebody has limited it
+                self.set_to[library] = now
+                self.before[library] = now
+
+    def _leave(self, fit: _Fit) -> None:
+        self.fits.discard(fit)  # one from before a fork is not there
+        if not self.fits:
+            self.restore()
 
     def restore(self) -> None:
-        for library, n in self.before.items():
-            if library.num_threads == self.set_to[library]:  # else somebody has set it since
+        while self.before:
+            library, n = next(iter(self.before.items()))
+            # n itself: an interrupt may have come just before _set gave back the control.
+            if library.num_threads in (self.set_to[library], n):  # else somebody has set it since
                 _set(library, n)
-        self.before, self.set_to = {}, {}
+            self.before.pop(library, None)
 
     def after_fork(self) -> None:
         """The fits of other threads do not go on in the child, and one may have held the lock."""
@@ -108,8 +139,12 @@ if hasattr(os, "register_at_fork"):
 @contextmanager
 def for_products_of(multiplications: int) -> Iterator[None]:
     """As many threads as the largest product, of so many multiplications, can use."""
-    _limit.enter(max(1, multiplications // PRODUCT))
+    fit = _Fit()
     try:
-        yield
+        try:
+            _limit.enter(fit, max(1, multiplications // PRODUCT))
+            yield
+        finally:
+            _limit.leave(fit)
     finally:
-        _limit.leave()
+        _limit.leave(fit)  # again, for an interrupt may have ended the first
