@@ -74,7 +74,8 @@ def loss_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, bool]:
 
     Of a constant c it is that of 2 c, or of 1 for c = 0, standardised: the scale there is.
     """
-    mean, low, high = 0.0, np.inf, -np.inf
+    mean: Any = 0.0
+    low, high = np.inf, -np.inf
     for _, Y, weight in _targets(network, data, len(data)):
         w = np.full((1, len(Y)), 1 / len(Y)) if weight is None else weight.T
         mean = mean + (w @ Y.astype(np.float64))[0] * (len(Y) / len(data))

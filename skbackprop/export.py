@@ -7,6 +7,7 @@ from .model import model_of
 HIDDEN = ("identity", "logistic", "tanh", "relu")
 
 
+@np.errstate(all="ignore")
 def to_mlp_regressor(estimator):
     """The same network as a fitted MLPRegressor; a ValueError where there is none."""
     # Imported here: whoever does not export need not load scikit-learn's networks.
@@ -15,8 +16,7 @@ def to_mlp_regressor(estimator):
     has_exp = "loss" in MLPRegressor().get_params()  # both came with scikit-learn 1.7
     outputs = (*HIDDEN, "exp") if has_exp else HIDDEN
     hidden, output = estimator.activations_[:-1], estimator.activations_[-1]
-    with np.errstate(all="ignore"):
-        W, b, left_over = model_of(vars(estimator)).folded()
+    W, b, left_over = model_of(vars(estimator)).folded()
     for g in hidden:
         if g not in HIDDEN:
             raise ValueError(f"MLPRegressor has no activation {g!r}; it has {', '.join(HIDDEN)}")

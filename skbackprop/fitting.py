@@ -14,7 +14,7 @@ import numpy as np
 from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
-from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
+from .divergence import EXPLODED, SAMPLE, mean_loss, measure
 from .feed import Data
 from .fingerprint import crc_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
@@ -47,12 +47,8 @@ class Fitting:
         Fitted attributes to go on with; None to start anew.
     one_pass : bool
         A single pass over the rows, none kept for validation (partial_fit).
-    resumed : bool
-        Whether `previous` is a fit cut short, to be ended as if it had not been.
     rows : ndarray of int or None
         Rows of the table to fit on; None for all of them.
-    checkpoint : Checkpoint or None
-        The file that keeps the fit safe, for whoever runs it.
     """
 
     def __init__(
@@ -63,15 +59,12 @@ class Fitting:
         validation=None,
         previous=None,
         one_pass=False,
-        resumed=False,
         rows=None,
-        checkpoint=None,
     ):
         self.params, self.one_pass, self.only_rows = params, one_pass, rows
-        self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
         self.reason: str | None = None  # why training ended short of success
         self.judgement: str | None = None  # of the weights, in a word
-        self.watch: Watch | None = None
+        self.watch: Any = None  # a Watch, once training begins
         self.ended = False
         self.first_theta: Array | None = None  # the last resort
         self.measured: dict[str, float] | None = None  # what earlier losses were measured by
@@ -190,7 +183,7 @@ class Fitting:
         theta = self.model.theta = np.array(latest)  # writable, which a memory map is not
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = state["rng"]
-        passes = previous["n_iter_"] if self.one_pass or self.resumed else 0
+        passes = previous["n_iter_"] if self.one_pass else 0
         optimizer = _copied(state["optimizer"])
         # What "adaptive" has divided the rate by is no part of another schedule.
         slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
@@ -198,10 +191,6 @@ class Fitting:
         self.history = History(**_copied(state["history"]))
         self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
-        if self.resumed:
-            self.first_theta = state["first_theta"]
-        elif self.optimizer is None:
-            self.at.optimizer = {}  # evaluations are counted from every fit's beginning
 
     def _judged_by(self):
         """What an epoch is the best of."""
@@ -270,16 +259,17 @@ class Fitting:
 
     # ----- training ----------------------------------------------------------------
 
+    # Overflow is looked for in the results, once an epoch, and reported by name. (By a decorator:
+    # an interrupt on the line of a `with`, at its end, would leave the state changed.)
+    @np.errstate(all="ignore")
     def run(
         self,
         scorer: Callable | None = None,
         callback: Callable | None = None,
-        checkpoint: Callable | None = None,
     ) -> None:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
-        # Overflow is looked for in the results, once an epoch, and reported by name.
-        with np.errstate(all="ignore"), for_products_of(self.largest_product):
-            self.begin(scorer, callback, checkpoint)
+        with for_products_of(self.largest_product):
+            self.begin(scorer, callback)
             if self.optimizer is None:
                 self._lbfgs()
             else:
@@ -299,19 +289,16 @@ class Fitting:
         self,
         scorer: Callable | None = None,
         callback: Callable | None = None,
-        checkpoint: Callable | None = None,
     ) -> None:
         """Set up what sees every epoch, and what the loss is measured by."""
-        if self.first_theta is None and not self.one_pass:
+        if not self.one_pass:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
         self.measure = self._measure()
-        self.watch = self._watch(scorer, callback, checkpoint)
+        self.watch = self._watch(scorer, callback)
 
     def _measure(self):
         network, before = self.objective.network, self.measured
-        if self.resumed:
-            return Measure(**before)
         scale = before["scale"] if self.one_pass and before else 0.0
         return measure(network, self.loss, self.data, self.model.theta, scale)
 
@@ -411,7 +398,7 @@ class Fitting:
         """Whether the best epoch's weights are wanted, and not a way out alone."""
         return self.early_stopping or (self.params["max_time"] is not None and not self.one_pass)
 
-    def _watch(self, scorer, callback, checkpoint):
+    def _watch(self, scorer, callback):
         p, validation = self.params, None
         if self.validation_data is not None:
             network = self.model.network()
@@ -437,8 +424,6 @@ class Fitting:
             deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
-            checkpoint=checkpoint,
-            checkpoint_every=p["checkpoint_every"],
         )
 
     def _limit(self):
@@ -470,11 +455,11 @@ class Fitting:
             max_fun=p["max_fun"],
             tol=p["tol"],
             epoch_ended=self.watch.epoch_ended,
-            anew_every=None if self.watch.checkpoint is None else p["checkpoint_every"],
         )
         self.reason = self.watch.reason or message
 
     @property
+    @np.errstate(over="ignore", under="ignore")
     def unit(self) -> float:
         """The caller's loss divided by the network's: the mean of y_scale^degree.
 
@@ -482,8 +467,7 @@ class Fitting:
         """
         if self.model.y_scale is None or self.loss.degree is None:
             return 1.0
-        with np.errstate(over="ignore", under="ignore"):
-            return float(np.mean(self.model.y_scale**self.loss.degree))
+        return float(np.mean(self.model.y_scale**self.loss.degree))
 
     # ----- after training ----------------------------------------------------------
 
@@ -528,12 +512,10 @@ class Fitting:
 
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
-        running = not self.ended
         return {
             "architecture": self.architecture,
             # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] or running else None,
-            "first_theta": self.first_theta if running else None,
+            "theta": self.at.theta if self.params["warm_start"] else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,

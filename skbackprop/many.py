@@ -89,8 +89,6 @@ def fit_many(
             raise TypeError(f"fit_many would not call the fit of {type(model).__name__} itself")
         if has_callbacks(model):
             raise ValueError("fit_many does not tell callbacks; fit such a model by itself")
-        if model.checkpoint is not None:
-            raise ValueError("fit_many keeps no checkpoint; fit such a model by itself")
     if len({id(model) for model in models}) < len(models):
         raise ValueError("models must be different objects; use sklearn.base.clone")
     sets = [None] * len(models) if rows is None else [_rows(r, _length(X)) for r in rows]
@@ -115,9 +113,10 @@ def fit_many(
     return [model._commit(attributes) for model, attributes in zip(models, fitted, strict=True)]
 
 
+@np.errstate(all="ignore")
 def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
     fittings = [fitting for fitting, _ in fittings_and_scorers]
-    with np.errstate(all="ignore"), for_products_of(fittings[0].largest_product):
+    with for_products_of(fittings[0].largest_product):
         for fitting, scorer in fittings_and_scorers:
             fitting.begin(scorer)
         train(fittings)

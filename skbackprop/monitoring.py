@@ -86,6 +86,7 @@ class Validation:
         self.data.X.take(self.data.of_table(rows), out)
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:
     """R² = 1 - Σ wᵢ (aᵢ - yᵢ)² / Σ wᵢ (yᵢ - ȳ)², averaged over the outputs.
 
@@ -100,8 +101,7 @@ def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:
     spread = (w * (Y - (w * Y).sum(axis=0)) ** 2).sum(axis=0)
     spread[Y.min(axis=0) == Y.max(axis=0)] = 0  # which rounding of the mean may hide
     constant = np.where(error == 0, 1.0, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.mean(np.where(spread == 0, constant, 1 - error / spread)))
+    return float(np.mean(np.where(spread == 0, constant, 1 - error / spread)))
 
 
 @dataclass
@@ -124,8 +124,6 @@ class Watch:
         Copy the weights of every best epoch.
     limit : float
         A loss above it is not waited out.
-    checkpoint : callable or None
-        Called between two epochs, every `checkpoint_every` of them.
     """
 
     history: History
@@ -143,8 +141,6 @@ class Watch:
     limit: float = np.inf
     verbose: bool = False
     callback: Callable[[Array, bool], bool] | None = None
-    checkpoint: Callable[[], None] | None = None
-    checkpoint_every: int = 10
     reason: str | None = None  # why training was stopped
     loss: float = np.nan  # of the last epoch, in the network's units
     improved: bool = False  # whether an epoch has been better than all before
@@ -165,9 +161,6 @@ class Watch:
         # Last, for it is told whether another epoch follows.
         if self.callback is not None and self.callback(self.at.theta, self.reason is not None):
             self.reason = self.reason or "callback"
-        due = self.checkpoint is not None and self.at.epochs % self.checkpoint_every == 0
-        if self.reason is None and due:
-            self.checkpoint()
         return self.reason is not None
 
     def _record(self, loss):

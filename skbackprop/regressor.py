@@ -181,19 +181,6 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     max_time : float or None, default=None
         Seconds after which training stops, with the best weights so far.
 
-    checkpoint : str, os.PathLike or None, default=None
-        A file that keeps the training safe. `fit` writes its whole state there after every
-        `checkpoint_every` epochs and at the end; if it finds the file of a fit with the same
-        parameters and data, one that was killed included, it goes on from there, bit for
-        bit, and does not train a second time what has been trained to the end. A file of
-        other parameters or data is refused: delete it, or name another. Each fit needs a
-        file of its own, so not for a search or a cross-validation. The file is a saved
-        model too (:meth:`load`). Not used by `partial_fit`. "lbfgs" learns the curvature
-        anew after every checkpoint.
-
-    checkpoint_every : int, default=10
-        Epochs, or iterations of "lbfgs", between two checkpoints.
-
     Attributes
     ----------
     coefs_ : list of ndarray
@@ -307,8 +294,6 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         dtype=None,
         scoring=None,
         max_time=None,
-        checkpoint=None,
-        checkpoint_every=10,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -343,8 +328,6 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.dtype = dtype
         self.scoring = scoring
         self.max_time = max_time
-        self.checkpoint = checkpoint
-        self.checkpoint_every = checkpoint_every
 
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -385,28 +368,20 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting, about, table, scorer = self._prepare(
             X, y, sample_weight, (X_val, y_val, sample_weight_val)
         )
-        checkpoint = fitting.checkpoint
-        if checkpoint is not None and checkpoint.finished:  # trained to its end already
-            self._tell(checkpoint.told, stacklevel=3 + FRAMES)
-            return self._commit(fitting.previous | about)
         tasks = self._tasks(fitting, about, table)
-        keep = None if checkpoint is None else lambda: checkpoint.save(fitting.attributes() | about)
         try:
-            fitting.run(scorer, tasks, keep)
+            fitting.run(scorer, tasks)
         except KeyboardInterrupt:
             best = fitting.so_far()
             if best is not None:
                 self._commit(best | about)
             raise
-        told = self._verdict(fitting)
-        fitted = fitting.attributes() | about
-        if checkpoint is not None:
-            checkpoint.save(fitted, finished=True, told=told)
-        self._tell(told, stacklevel=3 + FRAMES)
+        fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
         if tasks is not None:
             tasks.close(fitted)
         return self._commit(fitted)
 
+    @np.errstate(all="ignore")  # what overflows is looked for and not warned of
     def _prepare(
         self,
         X,
@@ -433,27 +408,15 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             validated = table, _about(scratch, ndim)
         table, about = validated
         validation = checked_validation_table(scratch, *validation, table)
-        checkpoint = found = None
-        if self.checkpoint is not None and not one_pass:
-            checkpoint = self._checkpoint(params, table, validation, about)
-            found = checkpoint.found()
-        with np.errstate(all="ignore"):  # what overflows is looked for and not warned of
-            fitting = Fitting(
-                params,
-                table,
-                validation=validation,
-                previous=previous if found is None else found,
-                resumed=found is not None,
-                checkpoint=checkpoint,
-                rows=rows,
-                one_pass=one_pass,
-            )
+        fitting = Fitting(
+            params,
+            table,
+            validation=validation,
+            previous=previous,
+            rows=rows,
+            one_pass=one_pass,
+        )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
-
-    def _checkpoint(self, params, table, validation, about):
-        from .checkpoints import Checkpoint  # and with it the writing and reading of files
-
-        return Checkpoint(params, table, validation, about.get("feature_names_in_"))
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):
@@ -491,6 +454,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting.run()
         return self._commit(self._finish(fitting, stacklevel=3) | about)
 
+    @np.errstate(all="ignore")  # once for all of it, at 0.7 µs: overflow is looked for
     def predict(self, X):
         """A[L], the network's prediction for every row of X.
 
@@ -507,12 +471,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             the largest number is that number.
         """
         fitted = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
-        # Once for all of it, at 0.7 µs; what overflows is looked for and not warned of.
-        with np.errstate(all="ignore"):
-            if not _is_plain(X, fitted):
-                check_is_fitted(self)
-                X = checked_inputs(self, X)
-            y = model_of(fitted).predict(X)
+        if not _is_plain(X, fitted):
+            check_is_fitted(self)
+            X = checked_inputs(self, X)
+        y = model_of(fitted).predict(X)
         return y[:, 0] if fitted["_y_ndim"] == 1 else y
 
     def to_mlp_regressor(self):
@@ -546,10 +508,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         check_is_fitted(self)
         return self._folded(1)
 
+    @np.errstate(all="ignore")  # a weight of a column of 1e-310 may be beyond 1e308
     def _folded(self, which):
-        with np.errstate(all="ignore"):  # a weight of a column of 1e-310 may be beyond 1e308
-            model = model_of(vars(self))
-            return [M.astype(model.dtype_out) for M in model.folded()[which]]
+        model = model_of(vars(self))
+        return [M.astype(model.dtype_out) for M in model.folded()[which]]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -113,10 +113,14 @@ def _weights(weight: Any, n: int, name: str) -> Array | None:
         raise ValueError(f"{name} must not have negative weights; the smallest is {w.min():g}")
     if not w.any():
         raise ValueError(f"{name} has only zero weights: there is no row to learn from")
-    with np.errstate(over="ignore"):
-        if not np.isfinite(w.sum()):
-            raise ValueError(f"{name} has a sum beyond all numbers: divide by {w.max():g}")
+    if not np.isfinite(_sum(w)):
+        raise ValueError(f"{name} has a sum beyond all numbers: divide by {w.max():g}")
     return w
+
+
+@np.errstate(over="ignore")
+def _sum(w):
+    return w.sum()
 
 
 # ----- what NumPy would make numbers of ---------------------------------------------------

@@ -29,6 +29,7 @@ KNOWS = {
     "feed": {"blocks"},
     "divergence": {"blocks", "feed"},
     "fingerprint": {"blocks"},
+    "container": set(),
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
@@ -73,7 +74,7 @@ KNOWS = {
     "__init__": {"many", "regressor"},
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "tables"}
-NUMPY_ALONE = ("calculus", "blocks", "workspace", "network")
+NUMPY_ALONE = ("calculus", "blocks", "workspace", "network", "container")
 
 
 def imports(module):

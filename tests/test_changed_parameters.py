@@ -72,8 +72,6 @@ CHANGES = {
     "dtype": Change("float32", RAISES, RAISES),
     "scoring": Change("neg_max_error", FOLLOWS, ONE_PASS, {"early_stopping": True}),
     "max_time": Change(1e-9, FOLLOWS, ONE_PASS),
-    "checkpoint": Change("file", RAISES, RAISES, message="checkpoint needs warm_start=False"),
-    "checkpoint_every": Change(3, *2 * ["without a checkpoint there is nothing to write"]),
 }
 
 
