@@ -23,5 +23,6 @@ def crc_of(arrays: Iterable[Any]) -> str:
         for part in parts:
             if part is not None:
                 for rows in blocks(len(part), ROWS):
-                    crc = crc32(memoryview(np.ascontiguousarray(part[rows])), crc)
+                    entries: Any = np.ascontiguousarray(part[rows])
+                    crc = crc32(entries, crc)
     return f"{crc:08x}"
