@@ -81,7 +81,7 @@ class _Limit:
         self.lock = RLock()
         self.fits: WeakSet[_Fit] = WeakSet()
         self.before: dict[Any, int] = {}
-        self.set_to: dict[Any, int] = {}
+        self.ours: dict[Any, set[int]] = {}  # the number before, and those that we have set
 
     # Of these two the body stands on the line of `with`: a line of its own would be followed by
     # a return to this one, where a debugger's or a test's exception leaves the lock held.
@@ -99,8 +99,9 @@ class _Limit:
             self.restore()  # what a fit that was broken off has left
             self._look()
         for library in list(self.before):
-            if n < self.set_to[library] == library.num_threads:  # else somebody has set it since
-                self.set_to[library] = n  # first: it is by this number that we know it as ours
+            now = library.num_threads
+            if n < now and now in self.ours[library]:  # else somebody has set it since
+                self.ours[library].add(n)  # first: an interrupt may come before or after the next
                 _set(library, n)
 
     def _look(self) -> None:
@@ -109,7 +110,7 @@ class _Limit:
         for library in _libraries():
             now = library.num_threads  # None of an OpenBLAS that does not tell
             if now is not None and now >= min(_cores(), MOST):  # else somebody has limited it
-                self.set_to[library] = now
+                self.ours[library] = {now}
                 self.before[library] = now
 
     def _leave(self, fit: _Fit) -> None:
@@ -120,8 +121,7 @@ class _Limit:
     def restore(self) -> None:
         while self.before:
             library, n = next(iter(self.before.items()))
-            # n itself: an interrupt may have come just before _set gave back the control.
-            if library.num_threads in (self.set_to[library], n):  # else somebody has set it since
+            if library.num_threads in self.ours[library]:  # else somebody has set it since
                 _set(library, n)
             self.before.pop(library, None)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 import threading
 import time
 import warnings
@@ -181,6 +182,104 @@ def test_after_an_error_the_number_comes_back(libraries, error, together):
     assert numbers(libraries) == [8, 8]
 
 
+class Controlled(Library):
+    """Of which, as of OpenBLAS, one thread has the control until it gives it back."""
+
+    controlled = False
+
+    def clear_controlling_thread(self, force):
+        self.controlled = False
+
+    def set_num_threads(self, n):
+        super().set_num_threads(n)
+        self.controlled = True
+
+
+@pytest.fixture
+def controlled(monkeypatch, libraries):
+    libraries[:] = [Controlled(8), Controlled(8)]
+    return libraries
+
+
+def interrupted(at, function):
+    """Call it, with a KeyboardInterrupt at those lines of threads.py; how many of them came."""
+    lines, raised = 0, 0
+
+    def trace(frame, event, arg):
+        nonlocal lines, raised
+        if frame.f_code.co_filename != threads.__file__:
+            return None
+        if event == "line":
+            lines += 1
+            if lines in at:
+                raised += 1
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return raised
+
+
+def one_fit():
+    with for_products_of(PRODUCT): pass  # noqa: E701  # fmt: skip
+
+
+def is_free(lock):
+    """Whether another thread may have it."""
+    free = []
+
+    def take():
+        free.append(lock.acquire(timeout=PATIENCE))
+        if free[0]:
+            lock.release()
+
+    worker = threading.Thread(target=take)
+    worker.start()
+    worker.join()
+    return free == [True]
+
+
+def test_an_interrupt_at_any_line_leaves_nothing_behind(controlled):
+    k = 1
+    while interrupted({k}, one_fit):
+        assert numbers(controlled) == [8, 8], k
+        assert not any(library.controlled for library in controlled), k
+        assert not threads._limit.fits, k
+        assert is_free(threads._limit.lock), k
+        with for_products_of(2 * PRODUCT):
+            assert numbers(controlled) == [2, 2], k
+        assert numbers(controlled) == [8, 8], k
+        k += 1
+    assert k > 50  # the lines of the whole way in and out
+
+
+def test_an_interrupt_at_any_line_of_a_fit_beside_another(controlled):
+    k, more = 1, True
+    while more:
+        with for_products_of(3 * PRODUCT):
+            more = interrupted({k}, one_fit)
+            assert set(numbers(controlled)) <= {1, 3}, k  # the other goes on
+        assert numbers(controlled) == [8, 8], k
+        k += 1
+    assert k > 20
+
+
+def test_a_fit_that_is_broken_off_is_forgotten(libraries):
+    """What an interrupt does that comes just before the context's end."""
+    fit = for_products_of(PRODUCT)
+    fit.__enter__()
+    assert numbers(libraries) == [1, 1]
+    del fit
+    assert numbers(libraries) == [8, 8]
+
+
 # ----- where somebody has chosen -------------------------------------------------------
 
 
@@ -220,6 +319,25 @@ def test_a_number_that_is_set_during_a_fit_stays(libraries):
     with for_products_of(PRODUCT):
         libraries[0].set_num_threads(5)
     assert numbers(libraries) == [5, 8]
+
+
+def test_a_number_that_is_set_between_two_fits_is_not_raised_and_stays(libraries):
+    with for_products_of(4 * PRODUCT):
+        for library in libraries:
+            library.set_num_threads(1)  # as threadpool_limits of another thread does
+        with for_products_of(2 * PRODUCT):
+            assert numbers(libraries) == [1, 1]
+        assert numbers(libraries) == [1, 1]
+        for library in libraries:
+            library.set_num_threads(4)  # as it does at its end
+    assert numbers(libraries) == [8, 8]
+
+
+def test_a_library_that_does_not_tell_its_number_is_left_alone(libraries):
+    libraries[0].num_threads = None
+    with for_products_of(PRODUCT):
+        assert numbers(libraries) == [None, 1]
+    assert libraries[0].settings == []
 
 
 # ----- the libraries of this process ---------------------------------------------------
