@@ -254,8 +254,9 @@ def test_poisson_matches_the_glm(standardize):
     y = rng.poisson(np.exp(X @ [1.0, -0.5, 2.0]))
     weight = rng.uniform(0.5, 2, 300)
     model = BackpropRegressor(
-        "poisson", (), alpha=0, solver="lbfgs", tol=1e-9, max_iter=1000, standardize=standardize
-    ).fit(X, y, sample_weight=weight)
+        "poisson", (), alpha=0, solver="lbfgs", tol=1e-9, max_iter=1000, standardize=standardize,
+        random_state=0,  # of 60 seeds SciPy leaves the worst at 0.98e-4
+    ).fit(X, y, sample_weight=weight)  # fmt: skip
     glm = PoissonRegressor(alpha=0, tol=1e-9, max_iter=1000).fit(X, y, sample_weight=weight)
     np.testing.assert_allclose(model.predict(X), glm.predict(X), rtol=1e-4)
     np.testing.assert_allclose(model.coefs_[0][:, 0], glm.coef_, rtol=1e-3)
