@@ -4,19 +4,16 @@ import itertools
 import os
 import sys
 import threading
-import time
-import warnings
 
 import numpy as np
 import pytest
+from beside import PATIENCE, exit_code, fork, in_child, in_threads, needs_fork
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skbackprop import BackpropRegressor, fit_many, threads
 from skbackprop.threads import VARIABLES, for_products_of
 
 PRODUCT = 10**6  # in place of 8 times that, so that small tables are enough
-
-PATIENCE = 60  # seconds after which something hangs; none of what is waited for takes one
 
 
 class Library:
@@ -409,26 +406,6 @@ def test_the_last_fit_that_ends_puts_the_number_back(libraries, order):
     assert numbers(libraries) == [8, 8]
 
 
-def in_threads(*functions):
-    """Call all at once, and raise what the first of them raises."""
-    errors = []
-
-    def call(function):
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    workers = [threading.Thread(target=call, args=(f,), daemon=True) for f in functions]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(PATIENCE)
-    assert not any(worker.is_alive() for worker in workers), "a thread hangs"
-    if errors:
-        raise errors[0]
-
-
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
 def test_fits_in_threads_that_end_in_any_order(libraries, order):
     together = threading.Barrier(3, timeout=PATIENCE)
@@ -485,40 +462,6 @@ def test_many_short_fits_in_many_threads(libraries):
 
 
 # ----- fork ----------------------------------------------------------------------------
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-
-def fork():
-    with warnings.catch_warnings():
-        # Python 3.12 warns of locks that other threads hold: which is what is tested.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
-
-
-def exit_code(pid):
-    """Of a child that may hang, which is then ended."""
-    end = time.monotonic() + PATIENCE / 4
-    while time.monotonic() < end:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return "hangs"
-
-
-def in_child(function):
-    """Whether `function` is true in a child of this process; or that it hangs there."""
-    pid = fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if function() else 2
-        finally:
-            os._exit(code)  # nothing of pytest's goes on in the child
-    return exit_code(pid)
 
 
 def a_fit_of_its_own(libraries):
