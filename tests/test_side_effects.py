@@ -283,8 +283,7 @@ def call(k):
     else:
         model.set_params(solver=what).fit(X, y)
 
-if what == "predict":
-    model.fit(X, y)
+pickle.dumps(model.fit(X, y))  # what a first call imports and keeps
 sizes = []
 for k in range(many):
     call(k)
@@ -297,7 +296,7 @@ json.dump(sizes, sys.stdout)
 
 @pytest.mark.parametrize(
     ("what", "few", "many"),
-    [*((solver, 50, 200) for solver in SOLVERS), ("another", 50, 200), ("predict", 100, 2000),
+    [*((solver, 50, 200) for solver in SOLVERS), ("another", 50, 200), ("predict", 2000, 10_000),
      ("partial_fit", 2000, 10_000)],
 )  # fmt: skip
 def test_memory_is_flat(what, few, many):
@@ -306,7 +305,8 @@ def test_memory_is_flat(what, few, many):
     out = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
     (blocks, size), (later_blocks, later_size) = json.loads(out.stdout)
     assert abs(later_size - size) < 1000
-    assert later_blocks - blocks < 100  # one object that stayed would be 150 times one
+    # Caches fill up by a hundred; one object a call that stayed would be ten times the limit.
+    assert later_blocks - blocks < max(100, (many - few) // 10)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux lists open files so")
