@@ -3,11 +3,12 @@
 import numpy as np
 
 from .model import model_of
+from .quiet import quietly
 
 HIDDEN = ("identity", "logistic", "tanh", "relu")
 
 
-@np.errstate(all="ignore")
+@quietly
 def to_mlp_regressor(estimator):
     """The same network as a fitted MLPRegressor; a ValueError where there is none."""
     # Imported here: whoever does not export need not load scikit-learn's networks.

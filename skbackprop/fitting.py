@@ -21,6 +21,7 @@ from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
+from .quiet import quietly
 from .scaling import standardization, target_standardization
 from .stack import train
 from .threads import for_products_of
@@ -140,8 +141,9 @@ class Fitting:
         network = m.network()
         if a["standardize"]:
             center, output = m.fit_intercept, network.g[-1].output
-            m.X_shift, m.X_scale = standardization(X, weight, center, train)
-            units = target_standardization(Y, weight, self.loss, output, center, train)
+            with for_products_of(1):  # else the bits of a sum depend on the number of threads
+                m.X_shift, m.X_scale = standardization(X, weight, center, train)
+                units = target_standardization(Y, weight, self.loss, output, center, train)
             m.y_shift, m.y_scale = units
         m.theta = network.initialize(rng, dtype)
         self._start_at_constants(network, Y, train)
@@ -261,7 +263,7 @@ class Fitting:
 
     # Overflow is looked for in the results, once an epoch, and reported by name. (By a decorator:
     # an interrupt on the line of a `with`, at its end, would leave the state changed.)
-    @np.errstate(all="ignore")
+    @quietly
     def run(
         self,
         scorer: Callable | None = None,
@@ -459,7 +461,7 @@ class Fitting:
         self.reason = self.watch.reason or message
 
     @property
-    @np.errstate(over="ignore", under="ignore")
+    @quietly
     def unit(self) -> float:
         """The caller's loss divided by the network's: the mean of y_scale^degree.
 

@@ -18,6 +18,7 @@ from .fitting import Fitting
 from .losses import LOSSES
 from .messages import shown
 from .optimizers import OPTIMIZERS
+from .quiet import quietly
 from .regressor import BackpropRegressor
 from .stack import train
 from .threads import for_products_of
@@ -113,7 +114,7 @@ def fit_many(
     return [model._commit(attributes) for model, attributes in zip(models, fitted, strict=True)]
 
 
-@np.errstate(all="ignore")
+@quietly
 def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
     fittings = [fitting for fitting, _ in fittings_and_scorers]
     with for_products_of(fittings[0].largest_product):

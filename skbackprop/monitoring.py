@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .quiet import quietly
+
 Array = np.ndarray
 
 
@@ -86,7 +88,7 @@ class Validation:
         self.data.X.take(self.data.of_table(rows), out)
 
 
-@np.errstate(divide="ignore", invalid="ignore")
+@quietly
 def r_squared(A: Array, Y: Array, weight: Array | None = None) -> float:
     """R² = 1 - Σ wᵢ (aᵢ - yᵢ)² / Σ wᵢ (yᵢ - ȳ)², averaged over the outputs.
 

@@ -18,6 +18,7 @@ from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, 
 from .export import to_mlp_regressor
 from .messages import shown
 from .model import model_of
+from .quiet import quietly
 from .tables import checked_inputs, checked_table, checked_validation_table
 
 
@@ -381,7 +382,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             tasks.close(fitted)
         return self._commit(fitted)
 
-    @np.errstate(all="ignore")  # what overflows is looked for and not warned of
+    @quietly  # what overflows is looked for and not warned of
     def _prepare(
         self,
         X,
@@ -454,7 +455,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting.run()
         return self._commit(self._finish(fitting, stacklevel=3) | about)
 
-    @np.errstate(all="ignore")  # once for all of it, at 0.7 µs: overflow is looked for
+    @quietly  # once for all of it, at 0.7 µs: overflow is looked for
     def predict(self, X):
         """A[L], the network's prediction for every row of X.
 
@@ -472,8 +473,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """
         fitted = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
         if not _is_plain(X, fitted):
-            check_is_fitted(self)
-            X = checked_inputs(self, X)
+            state = copy.copy(self)
+            state.__dict__ = fitted  # a refit may have changed self since
+            check_is_fitted(state)
+            X = checked_inputs(state, X)
         y = model_of(fitted).predict(X)
         return y[:, 0] if fitted["_y_ndim"] == 1 else y
 
@@ -508,7 +511,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         check_is_fitted(self)
         return self._folded(1)
 
-    @np.errstate(all="ignore")  # a weight of a column of 1e-310 may be beyond 1e308
+    @quietly  # a weight of a column of 1e-310 may be beyond 1e308
     def _folded(self, which):
         model = model_of(vars(self))
         return [M.astype(model.dtype_out) for M in model.folded()[which]]
@@ -650,7 +653,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _commit(self, fitted: dict[str, Any]):
         """Take over fitted attributes in one step, in place of all earlier ones."""
         # Names alone that are this class's: a subclass may have fitted attributes too.
-        kept = {name: value for name, value in vars(self).items() if name != "feature_names_in_"}
+        kept = vars(self).copy()  # at once: another thread may set an attribute
+        kept.pop("feature_names_in_", None)
         self.__dict__ = kept | fitted
         return self
 

@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .messages import naming
+from .quiet import quietly
 
 Array = np.ndarray
 NAMES = ("X", "y", "sample_weight")
@@ -118,7 +119,7 @@ def _weights(weight: Any, n: int, name: str) -> Array | None:
     return w
 
 
-@np.errstate(over="ignore")
+@quietly
 def _sum(w):
     return w.sum()
 
