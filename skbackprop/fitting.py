@@ -27,6 +27,7 @@ from .stack import train
 from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
 
+REFUSED = ("nonfinite", "useless")  # judgements on weights that shall not predict
 STREAM = 1000  # calls of partial_fit that the curves remember
 
 Array = np.ndarray
@@ -53,14 +54,7 @@ class Fitting:
     """
 
     def __init__(
-        self,
-        params,
-        table: Table,
-        *,
-        validation=None,
-        previous=None,
-        one_pass=False,
-        rows=None,
+        self, params, table: Table, *, validation=None, previous=None, one_pass=False, rows=None
     ):
         self.params, self.one_pass, self.only_rows = params, one_pass, rows
         self.reason: str | None = None  # why training ended short of success
@@ -261,14 +255,8 @@ class Fitting:
 
     # ----- training ----------------------------------------------------------------
 
-    # Overflow is looked for in the results, once an epoch, and reported by name. (By a decorator:
-    # an interrupt on the line of a `with`, at its end, would leave the state changed.)
-    @quietly
-    def run(
-        self,
-        scorer: Callable | None = None,
-        callback: Callable | None = None,
-    ) -> None:
+    @quietly  # overflow is looked for in the results, once an epoch, and reported by name
+    def run(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
         with for_products_of(self.largest_product):
             self.begin(scorer, callback)
@@ -287,22 +275,15 @@ class Fitting:
             rows = min(rows, full_batch_rows(sizes))
         return rows * max(m * n for m, n in pairwise(sizes))
 
-    def begin(
-        self,
-        scorer: Callable | None = None,
-        callback: Callable | None = None,
-    ) -> None:
+    def begin(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
         """Set up what sees every epoch, and what the loss is measured by."""
         if not self.one_pass:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
-        self.measure = self._measure()
+        before = self.measured["scale"] if self.one_pass and self.measured else 0.0
+        network, theta = self.objective.network, self.model.theta
+        self.measure = measure(network, self.loss, self.data, theta, before)
         self.watch = self._watch(scorer, callback)
-
-    def _measure(self):
-        network, before = self.objective.network, self.measured
-        scale = before["scale"] if self.one_pass and before else 0.0
-        return measure(network, self.loss, self.data, self.model.theta, scale)
 
     def epoch_ended(self, loss: float) -> bool:
         """Whether to stop after a pass of that loss, with the reason in ``reason``."""
@@ -362,7 +343,7 @@ class Fitting:
 
     def _begin_anew_from(self, theta):
         self.at.theta = self.model.theta = theta
-        self.at.optimizer = {} if self.optimizer is None else self.optimizer.init(theta)
+        self.at.optimizer = parameters.first_state(self.optimizer, theta)
 
     def so_far(self) -> dict[str, Any] | None:
         """Fitted attributes as of the best epoch, of a fit that is cut short; None before one.
@@ -371,10 +352,8 @@ class Fitting:
         weights, with moments that begin anew.
         """
         h = self.history
-        if self.ended and self.judgement in ("nonfinite", "useless"):
-            return None
         if self.ended:
-            return self.attributes()
+            return None if self.judgement in REFUSED else self.attributes()
         if self.one_pass or self.watch is None or not self.watch.improved:
             return None
         curves = [h.loss_curve]

@@ -15,7 +15,7 @@ from .optimizers import Optimizer
 try:
     import resource
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # stands in for a module, and is asked for
 
 UNASKED = 2**26  # bytes that are there: 64 MiB
 MEMINFO, STATM = Path("/proc/meminfo"), Path("/proc/self/statm")

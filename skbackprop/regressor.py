@@ -198,7 +198,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     best_loss_ : float or None
         Smallest training loss; None with `early_stopping`.
     loss_curve_ : list of float
-        Loss of every epoch.
+        Loss of every epoch; of `partial_fit`, of the last 1,000 calls.
     validation_loss_curve_ : list of float or None
         Loss on the validation rows, without the penalty; None without such rows.
     validation_scores_ : list of float or None
@@ -354,8 +354,12 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Raises
         ------
+        KeyboardInterrupt
+            As it came (Ctrl-C). The estimator is fitted with the weights of the best epoch so
+            far, or as it was if none has ended.
         ValueError, TypeError
-            For a parameter or data that cannot be used; the message names it. Among data
+            For a training that diverged and has nothing better than the mean of y to show, and
+            for a parameter or data that cannot be used; the message names it. Among data
             that are refused are cells that are masked, dates, and complex numbers; and a
             network for which there is no memory. The estimator is then as it was before
             the call.
@@ -363,8 +367,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Warns
         -----
         ConvergenceWarning
-            If training ended at `max_iter` or `max_time`, or diverged and fell back to
-            earlier weights.
+            If training ended at `max_iter` or `max_time`, diverged and fell back to earlier
+            weights, or left a model that is worse than predicting the mean of y.
         """
         fitting, about, table, scorer = self._prepare(
             X, y, sample_weight, (X_val, y_val, sample_weight_val)
@@ -410,12 +414,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         table, about = validated
         validation = checked_validation_table(scratch, *validation, table)
         fitting = Fitting(
-            params,
-            table,
-            validation=validation,
-            previous=previous,
-            rows=rows,
-            one_pass=one_pass,
+            params, table, validation=validation, previous=previous, rows=rows, one_pass=one_pass
         )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
 
@@ -455,7 +454,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting.run()
         return self._commit(self._finish(fitting, stacklevel=3) | about)
 
-    @quietly  # once for all of it, at 0.7 µs: overflow is looked for
+    @quietly  # once for all of it: overflow is looked for in the result
     def predict(self, X):
         """A[L], the network's prediction for every row of X.
 
@@ -588,19 +587,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
-        self._tell(self._verdict(fitting), stacklevel + 1)
-        return fitting.attributes()
-
-    def _tell(self, told, stacklevel):
-        if told:
-            warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
-
-    def _verdict(self, fitting):
-        """What is to be said of a fit that has ended; a ValueError if it has no use."""
         refused = self._refused(fitting)
         if refused is not None:
             raise ValueError(refused)
-        return " ".join(self._complaints(fitting))
+        told = " ".join(self._complaints(fitting))
+        if told:
+            warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
+        return fitting.attributes()
 
     def _refused(self, fitting):
         """Why the result of training is not to be used, if it is not."""
@@ -638,16 +631,18 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             )
             yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
         if fitting.judgement == "worse":
+            rate = float(self.learning_rate_init)
+            remedy = "" if self.solver == "lbfgs" else f", or change learning_rate_init={rate:g}"
             yield (
                 f"After epoch {epoch} the model is worse than predicting the mean of y: train for "
-                f"longer (max_iter), or change learning_rate_init={self.learning_rate_init!r}."
+                f"longer (max_iter){remedy}."
             )
 
     def _advice(self):
         if self.solver == "lbfgs":
             advice = "scale the data, or raise alpha"
         else:
-            advice = f"try a learning_rate_init below {self.learning_rate_init!r}"
+            advice = f"try a learning_rate_init below {float(self.learning_rate_init):g}"
         return advice if self.standardize else advice + ", or standardize=True"
 
     def _commit(self, fitted: dict[str, Any]):

@@ -488,6 +488,8 @@ def fitted(data):
     return pickle.dumps(BackpropRegressor(**SMALL).fit(*data))
 
 
+# scikit-learn's own warnings where a frame's columns have names and an array's have none: the
+# case is what the estimator does, and they are right.
 NAMES_MISSING = [
     pytest.mark.filterwarnings(f"ignore:{text}")
     for text in (

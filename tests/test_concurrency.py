@@ -82,10 +82,6 @@ def test_predictions_of_eight_threads_are_those_of_one(kind, activation):
         assert list(pool.map(lambda X: model.predict(X).tobytes(), inputs)) == serial
 
 
-checks_by_self = pytest.mark.xfail(
-    reason="predict looks at X with self, and not with the state that it has taken", strict=False
-)
-
 # ----- predictions beside training -----------------------------------------------------
 
 
@@ -103,7 +99,6 @@ def test_predictions_during_refits_of_another_width_are_of_a_whole_model(kind):
     assert seen == whole
 
 
-@checks_by_self
 def test_predictions_during_refits_on_other_features_are_right_or_refused_by_number():
     model, refused = fitted(columns=4), 0
     inputs = {n: table(50, n, seed=9)[0] for n in (4, 6)}
@@ -127,7 +122,6 @@ def test_predictions_during_refits_on_other_features_are_right_or_refused_by_num
     assert refused > 0
 
 
-@checks_by_self
 @pytest.mark.parametrize("n", [4, 6])
 @pytest.mark.parametrize("kind", ["list", "frame", "sparse"])
 def test_a_refit_between_the_look_at_the_state_and_the_look_at_X(kind, n, monkeypatch):
@@ -224,14 +218,6 @@ def own_errors(how, X, y):
         assert np.geterr() == before, how
 
 
-old_numpy = pytest.mark.xfail(
-    np.lib.NumpyVersion(np.__version__) < "2.0.0",
-    reason="errstate of NumPy 1 as a decorator keeps the state of all calls in one place",
-    strict=False,
-)
-
-
-@old_numpy
 def test_every_thread_keeps_its_floating_point_settings():
     X, y = table()
     hows = [{"all": "raise"}, {"all": "warn"}, {"all": "ignore"}, {"divide": "raise"}] * 2
@@ -240,7 +226,6 @@ def test_every_thread_keeps_its_floating_point_settings():
     assert np.geterr() == before
 
 
-@old_numpy
 @pytest.mark.parametrize("inner", ["fit", "partial_fit", "predict"])
 def test_a_fit_inside_a_fit_keeps_the_floating_point_settings(inner):
     other = fitted()

@@ -209,7 +209,6 @@ def test_float32_is_near_float64(solver):
     assert not np.array_equal(single, double)
 
 
-@pytest.mark.xfail(reason="means of columns are taken before the threads are lowered", strict=False)
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("table", [(1000, 50), (20_000, 4)])
 def test_below_a_thread_s_worth_their_number_changes_no_bit(solver, table):
