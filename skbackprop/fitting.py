@@ -305,7 +305,8 @@ class Fitting:
         if best is not None and (diverged or self._needs_best):
             self.model.theta = best
         verdict = self._verdict(self.model.theta)
-        if verdict and best is not None and self._verdict(best) is None:
+        earlier = self.history.best_epoch < len(self.history.loss_curve)  # than what was judged
+        if verdict and best is not None and earlier and self._verdict(best) is None:
             self.model.theta, verdict, diverged = best, None, True
         if diverged or verdict == "useless":
             verdict = self._fall_back(verdict, overflow)
