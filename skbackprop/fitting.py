@@ -305,8 +305,9 @@ class Fitting:
         if best is not None and (diverged or self._needs_best):
             self.model.theta = best
         verdict = self._verdict(self.model.theta)
-        earlier = self.history.best_epoch < len(self.history.loss_curve)  # than what was judged
-        if verdict and best is not None and earlier and self._verdict(best) is None:
+        # The last epoch's weights may be the best too, and have been judged then.
+        earlier = best is not None and self.history.best_epoch < len(self.history.loss_curve)
+        if verdict and earlier and self._verdict(best) is None:
             self.model.theta, verdict, diverged = best, None, True
         if diverged or verdict == "useless":
             verdict = self._fall_back(verdict, overflow)
