@@ -13,9 +13,10 @@ threadpoolctl's threadpool_limits.
 
 An interrupt may come between any two lines. It must leave no lock held and no number lowered:
 everything here can be done twice, a fit's end is, and a fit counts as running only while somebody
-refers to it. If even its end is interrupted twice, the next fit puts the number back. (What
-cannot be mended: threadpool_limits of another thread that begin during a fit and end after it
-bring back the number of the fit.)
+refers to it. What is left lowered for all that, the next fit puts back. What cannot be mended:
+threadpool_limits of another thread that begin during a fit and end after it bring back the number
+of the fit; and a fork while another thread is in the middle of a product on several threads, which
+OpenBLAS ends before a fork, leaves that product waiting for ever.
 """
 
 import os
