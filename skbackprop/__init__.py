@@ -4,26 +4,30 @@ Only the names below are public; they are imported when first used, so that
 ``import skbackprop.calculus`` needs nothing but NumPy.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["BackpropRegressor", "__version__", "fit_many"]
+__all__ = ["BackpropRegressor", "ModelFileError", "__version__", "fit_many"]
 
 if TYPE_CHECKING:
+    from .container import ModelFileError
     from .many import fit_many
     from .regressor import BackpropRegressor
 
 
+# Where the names are; a table, so that nothing is imported before it is used.
+HOME = {
+    "BackpropRegressor": "regressor",
+    "ModelFileError": "container",
+    "fit_many": "many",
+}
+
+
 def __getattr__(name):
-    if name == "BackpropRegressor":
-        from .regressor import BackpropRegressor
-
-        return BackpropRegressor
-    if name == "fit_many":
-        from .many import fit_many
-
-        return fit_many
-    raise AttributeError(f"module 'skbackprop' has no attribute {name!r}")
+    if name not in HOME:
+        raise AttributeError(f"module 'skbackprop' has no attribute {name!r}")
+    return getattr(import_module(f".{HOME[name]}", __name__), name)
 
 
 def __dir__():

@@ -26,3 +26,18 @@ def crc_of(arrays: Iterable[Any]) -> str:
                     entries: Any = np.ascontiguousarray(part[rows])
                     crc = crc32(entries, crc)
     return f"{crc:08x}"
+
+
+def described(M: Any) -> str | None:
+    """Shape, type and content of an array in a line, for a message; None for None."""
+    if M is None:
+        return None
+    kind = "sparse " if sparse.issparse(M) else ""
+    return f"{kind}{' x '.join(map(str, M.shape))} {M.dtype.name} of CRC {crc_of([M])}"
+
+
+def described_names(names: Any) -> str | None:
+    """The same of the columns' names."""
+    if names is None:
+        return None
+    return f"{len(names)} of CRC {crc32(repr(list(names)).encode('ascii', 'backslashreplace')):08x}"

@@ -14,7 +14,7 @@ import numpy as np
 from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
-from .divergence import EXPLODED, SAMPLE, mean_loss, measure
+from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
 from .fingerprint import crc_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
@@ -47,6 +47,10 @@ class Fitting:
         Rows to validate on; None to keep a share of the table's with early stopping.
     previous : dict or None
         Fitted attributes to go on with; None to start anew.
+    resumed : bool
+        Whether `previous` is a fit that was cut short, to be ended as if it had not been.
+    checkpoint : Checkpoint or None
+        The file that keeps the fit safe, for whoever runs it.
     one_pass : bool
         A single pass over the rows, none kept for validation (partial_fit).
     rows : ndarray of int or None
@@ -54,9 +58,19 @@ class Fitting:
     """
 
     def __init__(
-        self, params, table: Table, *, validation=None, previous=None, one_pass=False, rows=None
+        self,
+        params,
+        table: Table,
+        *,
+        validation=None,
+        previous=None,
+        resumed=False,
+        checkpoint=None,
+        one_pass=False,
+        rows=None,
     ):
         self.params, self.one_pass, self.only_rows = params, one_pass, rows
+        self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
         self.reason: str | None = None  # why training ended short of success
         self.judgement: str | None = None  # of the weights, in a word
         self.watch: Any = None  # a Watch, once training begins
@@ -179,7 +193,7 @@ class Fitting:
         theta = self.model.theta = np.array(latest)  # writable, which a memory map is not
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = state["rng"]
-        passes = previous["n_iter_"] if self.one_pass else 0
+        passes = previous["n_iter_"] if self.one_pass or self.resumed else 0
         optimizer = _copied(state["optimizer"])
         # What "adaptive" has divided the rate by is no part of another schedule.
         slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
@@ -187,6 +201,10 @@ class Fitting:
         self.history = History(**_copied(state["history"]))
         self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
+        if self.resumed:
+            self.first_theta = state["first_theta"]
+        elif self.optimizer is None:
+            self.at.optimizer = {}  # evaluations are counted from every fit's beginning
 
     def _judged_by(self):
         """What an epoch is the best of."""
@@ -256,10 +274,15 @@ class Fitting:
     # ----- training ----------------------------------------------------------------
 
     @quietly  # overflow is looked for in the results, once an epoch, and reported by name
-    def run(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
+    def run(
+        self,
+        scorer: Callable | None = None,
+        callback: Callable | None = None,
+        keep: Callable | None = None,
+    ) -> None:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
         with for_products_of(self.largest_product):
-            self.begin(scorer, callback)
+            self.begin(scorer, callback, keep)
             if self.optimizer is None:
                 self._lbfgs()
             else:
@@ -275,15 +298,24 @@ class Fitting:
             rows = min(rows, full_batch_rows(sizes))
         return rows * max(m * n for m, n in pairwise(sizes))
 
-    def begin(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
+    def begin(
+        self,
+        scorer: Callable | None = None,
+        callback: Callable | None = None,
+        keep: Callable | None = None,
+    ) -> None:
         """Set up what sees every epoch, and what the loss is measured by."""
-        if not self.one_pass:
+        if self.first_theta is None and not self.one_pass:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
+        self.measure = self._measure()
+        self.watch = self._watch(scorer, callback, keep)
+
+    def _measure(self):
+        if self.resumed:
+            return Measure(**self.measured)
         before = self.measured["scale"] if self.one_pass and self.measured else 0.0
-        network, theta = self.objective.network, self.model.theta
-        self.measure = measure(network, self.loss, self.data, theta, before)
-        self.watch = self._watch(scorer, callback)
+        return measure(self.objective.network, self.loss, self.data, self.model.theta, before)
 
     def epoch_ended(self, loss: float) -> bool:
         """Whether to stop after a pass of that loss, with the reason in ``reason``."""
@@ -381,7 +413,7 @@ class Fitting:
         """Whether the best epoch's weights are wanted, and not a way out alone."""
         return self.early_stopping or (self.params["max_time"] is not None and not self.one_pass)
 
-    def _watch(self, scorer, callback):
+    def _watch(self, scorer, callback, keep):
         p, validation = self.params, None
         if self.validation_data is not None:
             network = self.model.network()
@@ -407,6 +439,8 @@ class Fitting:
             deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
+            keep=keep,
+            keep_every=p["checkpoint_every"],
         )
 
     def _limit(self):
@@ -438,6 +472,7 @@ class Fitting:
             max_fun=p["max_fun"],
             tol=p["tol"],
             epoch_ended=self.watch.epoch_ended,
+            anew_every=None if p["checkpoint"] is None else p["checkpoint_every"],
         )
         self.reason = self.watch.reason or message
 
@@ -495,10 +530,12 @@ class Fitting:
 
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
+        running = not self.ended
         return {
             "architecture": self.architecture,
             # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] else None,
+            "theta": self.at.theta if self.params["warm_start"] or running else None,
+            "first_theta": self.first_theta if running else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,

@@ -30,7 +30,8 @@ KNOWS = {
     "feed": {"blocks"},
     "divergence": {"blocks", "feed"},
     "fingerprint": {"blocks"},
-    "container": set(),
+    "atomic": set(),
+    "container": {"atomic"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
@@ -38,6 +39,10 @@ KNOWS = {
     "monitoring": {"quiet"},
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "messages", "parameters", "settings"},
+    "values": {"activations", "container", "losses", "optimizers", "parameters", "schedules"},
+    "schema": {"blocks", "container", "optimizers", "values"},
+    "persistence": {"architecture", "container", "messages", "schema", "values"},
+    "checkpoints": {"atomic", "container", "fingerprint", "parameters", "persistence"},
     "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
     "fitting": {
         "quiet",
@@ -63,11 +68,13 @@ KNOWS = {
     "regressor": {
         "quiet",
         "callbacks",
+        "checkpoints",
         "export",
         "fitting",
         "messages",
         "model",
         "parameters",
+        "persistence",
         "tables",
     },
     "many": {
@@ -83,7 +90,7 @@ KNOWS = {
         "stack",
         "threads",
     },
-    "__init__": {"many", "regressor"},
+    "__init__": {"container", "many", "regressor"},
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "tables"}
 NUMPY_ALONE = ("calculus", "blocks", "workspace", "network", "container")
@@ -97,6 +104,7 @@ def imports(module):
             others |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level:
             own |= {node.module} if node.module else {alias.name for alias in node.names}
+            own -= {"__version__"}
         elif isinstance(node, ast.ImportFrom):
             others.add(node.module.partition(".")[0])
     return own, others
