@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from forge import identical
+from injection import executed, raising
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -196,6 +197,42 @@ def test_twenty_kills_at_random_times(tmp_path):
         undisturbed = tmp_path / name.replace("killed", "undisturbed")
         assert (tmp_path / name).read_bytes() == undisturbed.read_bytes()
     assert len(os.listdir(tmp_path)) == 4  # what was half written has gone
+
+
+FILES = ("atomic", "checkpoints", "container", "persistence", "schema", "values")
+
+
+# Between open and `with` a file is closed by nobody but Python itself, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_error_at_any_line_leaves_a_whole_file_to_go_on_from(path, error):
+    """Beside the file nothing is left, and the fit that follows ends as if there had been none."""
+    model = fit(path, max_iter=3, checkpoint_every=1)
+    expected = path.read_bytes()
+
+    def again():
+        clone(model).fit(X, y)
+
+    path.unlink()
+    lines, first = executed(again), {}
+    for k, (file, number) in enumerate(lines):
+        if os.path.basename(file)[:-3] in FILES:
+            first.setdefault((file, number), k)
+    last = {line: k for k, line in enumerate(lines) if line in first}
+    left = {"nothing": 0, "a checkpoint": 0, "all": 0}
+    for k, point in enumerate(sorted({*first.values(), *last.values()})):
+        path.unlink(missing_ok=True)
+        raising(again, point, error("injected"))
+        assert os.listdir(path.parent) in ([], [path.name])
+        if not path.exists():
+            left["nothing"] += 1
+            continue
+        left["all" if path.read_bytes() == expected else "a checkpoint"] += 1
+        BackpropRegressor.load(path)
+        if k % 8 == 0:
+            again()
+            assert path.read_bytes() == expected
+    assert min(left.values()) > 0 and sum(left.values()) > 300
 
 
 # ----- what is refused -------------------------------------------------------------------
