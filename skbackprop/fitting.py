@@ -186,7 +186,10 @@ class Fitting:
 
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
-        state, self.model = previous["_training"], model_of(previous)
+        state = previous["_training"]
+        # Copies of the units too: those of a memory map are gone with its file.
+        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_"))}
+        self.model = model_of(previous | _copied(units))
         # fit goes on from the last epoch, which may be past the best one; partial_fit
         # from the model that predicts.
         latest = self.model.theta if self.one_pass or state["theta"] is None else state["theta"]
@@ -560,5 +563,6 @@ def _largest(scores):
 
 
 def _copied(state):
-    """A dict whose arrays and lists are its own."""
+    """A dict whose arrays and lists are its own, memory maps made arrays."""
+    state = {k: v.view(np.ndarray) if isinstance(v, np.memmap) else v for k, v in state.items()}
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}
