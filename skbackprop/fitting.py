@@ -540,10 +540,12 @@ class Fitting:
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
         running = not self.ended
+        # The last epoch's weights where the best ones predict. Where they are theta_ itself they
+        # are not kept under a second name: joblib would write them twice.
+        goes_on = (self.params["warm_start"] or running) and self.at.theta is not self.model.theta
         return {
             "architecture": self.architecture,
-            # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] or running else None,
+            "theta": self.at.theta if goes_on else None,
             "first_theta": self.first_theta if running else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
