@@ -16,7 +16,7 @@ from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
-from .fingerprint import crc_of
+from .fingerprint import crc_of, name_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
@@ -98,7 +98,8 @@ class Fitting:
             self.split_seed = previous["_training"]["split_seed"]
             train, kept = self._split(len(Y), weight, validation)
             self._resume(previous)
-        self.history.judge_by(f"{self._judged_by()}{self._fingerprint(table, validation)}")
+        self.fingerprint = self._fingerprint(table, validation)
+        self.history.judge_by(self._judged_by())
         self._prepare(table, train, kept, validation)
 
     # ----- before training ---------------------------------------------------------
@@ -213,11 +214,11 @@ class Fitting:
         """What an epoch is the best of."""
         p = self.params
         if not self.early_stopping:  # which these are a part of, and may have changed
-            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}"
+            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}{self.fingerprint}"
         rows = f"of {p['validation_fraction']}"
         if p["scoring"] in (None, "loss"):
-            return f"validation loss {rows}, {p['quantile']}"
-        return f"score {p['scoring']} {rows}"
+            return f"validation loss {rows}, {p['quantile']}{self.fingerprint}"
+        return f"score {name_of(p['scoring'])} {rows}{self.fingerprint}"
 
     def _prepare(self, table, train, kept, validation):
         """The objective and the rows, with weights divided by their mean."""
@@ -551,7 +552,8 @@ class Fitting:
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,
             "slowdown": self.at.slowdown,
-            "history": vars(self.history),
+            # Named anew: a scorer may have counted its calls.
+            "history": vars(self.history) | {"judged_by": self._judged_by()},
             "measure": vars(self.measure),
             "split_seed": self.split_seed,
             "weight_mean": self.weight_mean,
