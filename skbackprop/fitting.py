@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from . import memory, parameters
+from . import lbfgs, lm, memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
 from .fingerprint import crc_of
-from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
@@ -28,6 +27,11 @@ from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
 
 REFUSED = ("nonfinite", "useless")  # judgements on weights that shall not predict
+# Solvers that go through all rows at every step, and the multiplications of their largest product.
+FULL_BATCH = {
+    "lbfgs": (lbfgs.minimize_lbfgs, lbfgs.largest_product),
+    "lm": (lm.minimize_lm, lm.largest_product),
+}
 STREAM = 1000  # calls of partial_fit that the curves remember
 
 Array = np.ndarray
@@ -284,7 +288,7 @@ class Fitting:
         with for_products_of(self.largest_product):
             self.begin(scorer, callback, keep)
             if self.optimizer is None:
-                self._lbfgs()
+                self._minimize()
             else:
                 train([self])
             self.end()
@@ -292,11 +296,10 @@ class Fitting:
     @property
     def largest_product(self) -> int:
         """Multiplications of the largest matrix product of a step."""
-        rows = len(self.data) if self.optimizer is None else self.how.batch_size
-        sizes = self.model.layer_sizes
         if self.optimizer is None:
-            rows = min(rows, full_batch_rows(sizes))
-        return rows * max(m * n for m, n in pairwise(sizes))
+            _, largest_product = FULL_BATCH[self.params["solver"]]
+            return largest_product(len(self.data), self.objective.network)
+        return self.how.batch_size * max(m * n for m, n in pairwise(self.model.layer_sizes))
 
     def begin(
         self,
@@ -418,7 +421,7 @@ class Fitting:
         if self.validation_data is not None:
             network = self.model.network()
             validation = Validation(network, self.loss, self.validation_data, scorer)
-        # lbfgs knows by itself when the training loss cannot fall further, and a planned
+        # A full-batch solver knows by itself when the training loss cannot fall further, and a planned
         # schedule would be cut short while its rate is high.
         planned = self.optimizer is None or self.schedule.planned
         unlimited = self.one_pass or (planned and not self.early_stopping)
@@ -462,9 +465,10 @@ class Fitting:
             clip_norm=p["clip_norm"],
         )
 
-    def _lbfgs(self):
+    def _minimize(self):
         p = self.params
-        message = minimize_lbfgs(
+        minimize, _ = FULL_BATCH[p["solver"]]
+        message = minimize(
             self.objective,
             self.data,
             self.at,

@@ -1,6 +1,8 @@
 """L-BFGS: the objective over all rows, in blocks of rows, minimised by scipy.optimize."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,6 +20,12 @@ FULL_BATCH_ENTRIES = 2**15  # of a block of rows where all rows are needed: L-BF
 def full_batch_rows(sizes: Sequence[int]) -> int:
     """Rows of a block, of which a layer's matrix fits the cache; but each costs a pass of theta."""
     return max(200, FULL_BATCH_ENTRIES // max(sizes))
+
+
+def largest_product(n: int, network: Any) -> int:
+    """Multiplications of the largest matrix product for a block of rows."""
+    sizes = network.sizes
+    return min(n, full_batch_rows(sizes)) * max(i * j for i, j in pairwise(sizes))
 
 
 def full_gradient(

@@ -62,10 +62,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         object has ``value(Z, out)`` and ``derivative(Z, A, out)`` (see
         :mod:`skbackprop.activations`).
 
-    solver : {"adam", "sgd", "adamw", "rmsprop", "lbfgs"} or object, default="adam"
+    solver : {"adam", "sgd", "adamw", "rmsprop", "lbfgs", "lm"} or object, default="adam"
         "sgd" with ``momentum=0`` and ``batch_size=n`` is plain gradient descent. "adamw"
         applies `alpha` outside the gradient's moments. "lbfgs" goes through all rows at
-        every step; it is often the best choice below a few thousand rows. An object has
+        every step; it is often the best choice below a few thousand rows. "lm"
+        (Levenberg-Marquardt) does so too, and takes far fewer steps, each of which solves a
+        system of as many equations as there are weights: for ``loss="squared_error"`` and
+        at most 4,096 weights. An object has
         ``init(theta)`` and ``step(theta, gradient, learning_rate, state)`` (see
         :mod:`skbackprop.optimizers`).
 
@@ -77,7 +80,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     batch_size : int or "auto", default="auto"
         The most rows of a mini-batch; "auto" is ``min(200, n)``. The batches of an
-        epoch differ by one row at most. Not used by "lbfgs".
+        epoch differ by one row at most. Not used by "lbfgs" and "lm".
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle", \
 "coslog4"} or callable, default="constant"
@@ -94,7 +97,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Exponent of "invscaling".
 
     max_iter : int, default=200
-        The most epochs (passes over the rows); for "lbfgs", iterations.
+        The most epochs (passes over the rows); for "lbfgs" and "lm", iterations.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for every epoch.
@@ -108,16 +111,16 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     tol : float, default=1e-4
         An epoch is an improvement if it lowers the loss (of training, or of validation
         with `early_stopping`) by at least `tol`, on the scale of the standardised loss,
-        or raises the score by that much. For "lbfgs", the largest component of the
-        gradient at which it has converged.
+        or raises the score by that much. For "lbfgs" and "lm", the largest component
+        of the gradient at which they have converged.
 
     verbose : bool or int, default=False
         Whether to print a line an epoch, for every solver.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last one, optimizer and random numbers included:
-        20 epochs and 20 more are 40, bit for bit. ("lbfgs" keeps its weights and learns
-        the curvature anew. A schedule that is planned over max_iter starts anew.) A
+        20 epochs and 20 more are 40, bit for bit. ("lbfgs" and "lm" keep the weights
+        and learn the curvature or the damping anew. A schedule that is planned over max_iter starts anew.) A
         change of data is welcome, and so is one of a parameter, which counts from then on;
         but one of `loss`, `hidden_layer_sizes`, `activation`, `output_activation`, `solver`,
         `fit_intercept`, `standardize` or `dtype` is refused.
@@ -145,7 +148,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Epochs without an improvement after which training stops.
 
     max_fun : int, default=15000
-        The most evaluations of the objective by "lbfgs".
+        The most evaluations of the objective by "lbfgs"; of "lm", steps that are tried.
 
     output_activation : str, object or None, default=None
         g[L]; None for what the loss asks for: "exp" for "poisson" and "gamma", else
@@ -660,10 +663,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return isinstance(value, str) and value in names
 
     def _has_partial_fit(self):
-        if self._is_given("solver", "lbfgs"):
+        if parameters.is_full_batch(self.solver):
             raise AttributeError(
-                "partial_fit needs a mini-batch solver; solver='lbfgs' goes through all rows "
-                "at every step"
+                f"partial_fit needs a mini-batch solver; solver={str(self.solver)!r} goes through "
+                "all rows at every step"
             )
         return True
 
@@ -762,7 +765,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         }
         if fitting.reason in stopped:
             yield stopped[fitting.reason]
-        elif fitting.reason is not None and fitting.reason.startswith("lbfgs"):
+        elif fitting.reason is not None and fitting.reason.startswith(parameters.FULL_BATCH):
             yield f"{fitting.reason} before it converged: see max_iter, max_fun and tol."
         if fitting.judgement == "restored":
             which = (
@@ -771,14 +774,15 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
         if fitting.judgement == "worse":
             rate = float(self.learning_rate_init)
-            remedy = "" if self.solver == "lbfgs" else f", or change learning_rate_init={rate:g}"
+            full_batch = parameters.is_full_batch(self.solver)
+            remedy = "" if full_batch else f", or change learning_rate_init={rate:g}"
             yield (
                 f"After epoch {epoch} the model is worse than predicting the mean of y: train for "
                 f"longer (max_iter){remedy}."
             )
 
     def _advice(self):
-        if self.solver == "lbfgs":
+        if parameters.is_full_batch(self.solver):
             advice = "scale the data, or raise alpha"
         else:
             advice = f"try a learning_rate_init below {float(self.learning_rate_init):g}"

@@ -13,6 +13,7 @@ import numpy as np
 from .blocks import blocks
 from .container import demand
 from .optimizers import OPTIMIZERS
+from .parameters import FULL_BATCH
 from .values import OBJECTS, TABLES, decode, encode
 
 Array = np.ndarray
@@ -290,9 +291,8 @@ class OptimizerState:
 
 def check_optimizer_state(state: dict[str, Any], solver: Any, theta: Array) -> None:
     """Whether it is what that solver would have made for this theta."""
-    if solver == "lbfgs":
-        counted = state.keys() == {"evaluations"} and type(state["evaluations"]) is int
-        demand(counted, "the state of lbfgs")
+    if isinstance(solver, str) and solver in FULL_BATCH:
+        _check_full_batch_state(dict(state), solver)
         return
     cls: Any = OPTIMIZERS[solver] if isinstance(solver, str) else type(solver)
     like = cls().init(theta[:1])
@@ -308,3 +308,13 @@ def check_optimizer_state(state: dict[str, Any], solver: Any, theta: Array) -> N
         else:
             fits = type(value) is int
         demand(fits, f"{name} of the optimizer")
+
+
+def _check_full_batch_state(state, solver):
+    """Nothing, where training would begin anew; else evaluations, and the damping of lm."""
+    evaluations, damping = state.pop("evaluations", 0), state.pop("damping", None)
+    fits = type(evaluations) is int and not state
+    if damping is not None:
+        fits = fits and solver == "lm" and type(damping) is np.ndarray
+        fits = fits and (damping.dtype, damping.shape) == (np.float64, (2,))
+    demand(fits, f"the state of {solver}")
