@@ -312,7 +312,7 @@ class Fitting:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
         self.measure = self._measure()
-        self.watch = self._watch(scorer, callback, keep)
+        self.watch, self.keep = self._watch(scorer, callback), keep
 
     def _measure(self):
         if self.resumed:
@@ -330,7 +330,13 @@ class Fitting:
             self.reason = "schedule" if planned and self.at.epochs > p["max_iter"] else None
             return True
         self.reason = None if planned else "max_iter"
-        return self.at.epochs == p["max_iter"]
+        return self.at.epochs == p["max_iter"] or self._keep_safe()
+
+    def _keep_safe(self):
+        """Write the checkpoint if it is time to; no reason to stop."""
+        if self.keep is not None and self.at.epochs % self.params["checkpoint_every"] == 0:
+            self.keep()
+        return False
 
     def end(self) -> None:
         """Settle on the weights, the last ones or the best, and judge them."""
@@ -416,7 +422,7 @@ class Fitting:
         """Whether the best epoch's weights are wanted, and not a way out alone."""
         return self.early_stopping or (self.params["max_time"] is not None and not self.one_pass)
 
-    def _watch(self, scorer, callback, keep):
+    def _watch(self, scorer, callback):
         p, validation = self.params, None
         if self.validation_data is not None:
             network = self.model.network()
@@ -442,8 +448,8 @@ class Fitting:
             deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
-            keep=keep,
-            keep_every=p["checkpoint_every"],
+            loss=self.history.loss_curve[-1] / self.unit if self.resumed else np.nan,
+            improved=self.resumed and self.history.best_theta is not None,
         )
 
     def _limit(self):
@@ -475,7 +481,7 @@ class Fitting:
             max_iter=p["max_iter"],
             max_fun=p["max_fun"],
             tol=p["tol"],
-            epoch_ended=self.watch.epoch_ended,
+            epoch_ended=lambda f: self.watch.epoch_ended(f) or self._keep_safe(),
             anew_every=None if p["checkpoint"] is None else p["checkpoint_every"],
         )
         self.reason = self.watch.reason or message

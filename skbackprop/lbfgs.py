@@ -108,11 +108,22 @@ def minimize_lbfgs(
         np.copyto(theta, result.x, casting="same_kind")
         return result
 
-    result = run()
-    while result.status == LIMIT and at.epochs < max_iter and at.optimizer["evaluations"] < max_fun:
+    # A run that is gone on with may have been at a limit already.
+    status, reason = LIMIT, limit_reached(at, max_iter, max_fun)
+    while status == LIMIT and reason is None:
         result = run()
+        status, reason = result.status, limit_reached(at, max_iter, max_fun)
     if not at.epochs:  # the first weights were the best: there is a loss to report
         at.epochs = 1
         epoch_ended(float(result.fun))
-    converged_or_stopped = result.status in (0, STOPPED)
-    return None if converged_or_stopped else f"lbfgs: {result.message}"
+    if status in (0, STOPPED):
+        return None
+    return f"lbfgs: {reason if status == LIMIT else result.message}"
+
+
+def limit_reached(at: Progress, max_iter: int, max_fun: int) -> str | None:
+    """The limit that has been reached, if one has."""
+    if at.epochs >= max_iter:
+        return f"{at.epochs} iterations"
+    evaluations = at.optimizer["evaluations"]
+    return f"{evaluations} evaluations of the objective" if evaluations >= max_fun else None

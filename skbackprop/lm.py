@@ -28,6 +28,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from .blocks import blocks
 from .feed import Data
+from .lbfgs import limit_reached
 from .second_order import Pass, taken
 from .training import Objective, Progress
 
@@ -100,17 +101,16 @@ def minimize_lm(
     It has converged when no component of g is beyond `tol`, or when f would not fall by more than
     its rounding. ``epoch_ended(f)`` is called after every iteration, a step that is taken, with
     theta in ``at.theta``, and stops the run by returning True. An evaluation is a step that is
-    tried, `max_fun` of them at the most. λ and ν are kept in ``at.optimizer``, so that a run
-    can be cut and joined after any iteration: `anew_every` is of no use here.
+    tried; there is no further iteration after `max_fun` of them. λ and ν are kept in
+    ``at.optimizer``, so that a run can be cut and joined anywhere: `anew_every` is of no use here.
     """
-    system, state = System(objective, data), at.optimizer
-    state.setdefault("evaluations", 0)
-    f, why = system.value(at.theta), f"lm: {max_iter} iterations"
-    while at.epochs < max_iter:
+    system = System(objective, data)
+    at.optimizer.setdefault("evaluations", 0)
+    f = system.value(at.theta)
+    while (reason := limit_reached(at, max_iter, max_fun)) is None:
         g, G = system.linearize(at.theta)
-        lower = None if np.abs(g).max() <= tol else descend(system, at, f, g, G, max_fun)
+        lower = None if np.abs(g).max() <= tol else descend(system, at, f, g, G)
         if lower is None:
-            why = f"lm: {max_fun} evaluations" if state["evaluations"] >= max_fun else None
             break
         f = lower
         at.epochs += 1
@@ -120,16 +120,16 @@ def minimize_lm(
     if not at.epochs:  # the first weights were the best: there is a loss to report
         at.epochs = 1
         epoch_ended(f)
-    return why
+    return None if reason is None else f"lm: {reason}"
 
 
-def descend(system: System, at: Progress, f: float, g: Array, G: Array, max_fun: int) -> Any:
-    """A step of theta that lowers f, and f there; None if there is none, or not in time."""
+def descend(system: System, at: Progress, f: float, g: Array, G: Array) -> float | None:
+    """A step of theta that lowers f, and f there; None if there is none."""
     state, eps = at.optimizer, np.finfo(at.theta.dtype).eps
     largest = G.diagonal().max()
     damping, nu = state.get("damping", (FIRST_DAMPING * largest, 2.0))
     damping = max(damping, np.finfo(np.float64).eps * largest)  # less would not change G
-    while damping < np.inf and state["evaluations"] < max_fun:
+    while damping < np.inf:
         step = damped_step(g, G, damping)
         theta = (at.theta + step).astype(at.theta.dtype)
         foretold = 0.5 * float(step @ (damping * step - g))
@@ -140,7 +140,7 @@ def descend(system: System, at: Progress, f: float, g: Array, G: Array, max_fun:
         if lower < f:
             damping *= max(1 / 3, 1 - (2 * (f - lower) / foretold - 1) ** 3)
             state["damping"] = np.array([damping, 2.0])
-            at.theta[...] = theta
+            np.copyto(at.theta, theta)
             return lower
         damping, nu = damping * nu, 2 * nu
     return None

@@ -126,9 +126,6 @@ class Watch:
         Copy the weights of every best epoch.
     limit : float
         A loss above it is not waited out.
-    keep : callable or None
-        Called after every `keep_every` epochs, unless training stops there: to keep the
-        state of training safe.
     """
 
     history: History
@@ -146,8 +143,6 @@ class Watch:
     limit: float = np.inf
     verbose: bool = False
     callback: Callable[[Array, bool], bool] | None = None
-    keep: Callable[[], None] | None = None
-    keep_every: int = 1
     reason: str | None = None  # why training was stopped
     loss: float = np.nan  # of the last epoch, in the network's units
     improved: bool = False  # whether an epoch has been better than all before
@@ -168,8 +163,6 @@ class Watch:
         # Last, for it is told whether another epoch follows.
         if self.callback is not None and self.callback(self.at.theta, self.reason is not None):
             self.reason = self.reason or "callback"
-        if self.keep is not None and self.reason is None and self.at.epochs % self.keep_every == 0:
-            self.keep()
         return self.reason is not None
 
     def _record(self, loss):

@@ -766,7 +766,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if fitting.reason in stopped:
             yield stopped[fitting.reason]
         elif fitting.reason is not None and fitting.reason.startswith(parameters.FULL_BATCH):
-            yield f"{fitting.reason} before it converged: see max_iter, max_fun and tol."
+            yield f"{fitting.reason}, and it has not converged: see max_iter, max_fun and tol."
         if fitting.judgement == "restored":
             which = (
                 f"weights of epoch {best}" if best else "first weights, which have learnt nothing,"
