@@ -16,9 +16,10 @@ m = δᵀ (λ δ - g) / 2, that has come true (Nielsen 1999):
     taken:  λ ← λ max(1/3, 1 - (2 ρ - 1)³),  ν ← 2          not taken:  λ ← λ ν,  ν ← 2 ν
 
 Marquardt (1963) has the diagonal of G in place of I, and Moré (1978) the largest that it has
-been, which make a step independent of the units of the weights. In a standardised network they
+been, which make a step independent of the units of the weights. Those of a standardised network
 are comparable as they are, and the small diagonal of a saturated unit lets its weights run off:
-TABLE
+after 60 iterations Marquardt's left an objective 1.48 times as large, Moré's 1.30 times (the
+geometric mean over 60 fits of 3 to 16 units to three tables; it was lower in 15 and 38 % of them).
 """
 
 from typing import Any

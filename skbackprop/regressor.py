@@ -19,7 +19,12 @@ from .export import to_mlp_regressor
 from .messages import shown
 from .model import model_of
 from .quiet import quietly
-from .tables import checked_inputs, checked_table, checked_validation_table
+from .tables import (
+    checked_inputs,
+    checked_table,
+    checked_validation_table,
+    checked_weights,
+)
 
 
 class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -528,14 +533,127 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             float32 does not hold y's units). Finite for every finite X: what would be beyond
             the largest number is that number.
         """
+        fitted, X = self._fitted_and_inputs(X)
+        y = model_of(fitted).predict(X)
+        return y[:, 0] if fitted["_y_ndim"] == 1 else y
+
+    def _fitted_and_inputs(self, X):
+        """What is fitted, and X checked against it."""
         fitted = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
         if not _is_plain(X, fitted):
             state = copy.copy(self)
             state.__dict__ = fitted  # a refit may have changed self since
             check_is_fitted(state)
             X = checked_inputs(state, X)
-        y = model_of(fitted).predict(X)
-        return y[:, 0] if fitted["_y_ndim"] == 1 else y
+        return fitted, X
+
+    @quietly
+    def predict_gradient(self, X):
+        """dy/dX, the derivative of every prediction by every feature, in the units of both.
+
+        Exact, by the rules that training uses: y_scale (dA[L]/dA[0]) / X_scale. Where relu or
+        another activation has a kink it is the slope of the piece that the row is on.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or \
+(n_samples, n_features, n_outputs)
+            Units of y for a unit of the feature, of the predictions' type (float64 where float32
+            does not hold those units). NaN in rows that overflow inside the network.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbackprop import BackpropRegressor
+        >>> X = np.linspace(-3, 3, 200)[:, None]
+        >>> model = BackpropRegressor(
+        ...     hidden_layer_sizes=(5,), activation="tanh", solver="lm", alpha=0, random_state=0
+        ... ).fit(X, np.sin(X[:, 0]))
+        >>> model.predict_gradient([[0.0], [1.0]])[:, 0].round(1)  # the cosine
+        array([1. , 0.5])
+        """
+        from .derivatives import predict_gradient  # imported by those who ask for derivatives
+
+        fitted, X = self._fitted_and_inputs(X)
+        gradient = predict_gradient(model_of(fitted), X)
+        return gradient[..., 0] if fitted["_y_ndim"] == 1 else gradient
+
+    @quietly
+    def predict_hessian(self, X):
+        """d²y/dX², the second derivatives of every prediction, in the units of both.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block.
+
+        Returns
+        -------
+        hessian : ndarray of shape (n_samples, n_features, n_features) or \
+(n_samples, n_features, n_features, n_outputs)
+            A symmetric matrix for every row and output; type and NaN as in `predict_gradient`.
+
+        Raises
+        ------
+        ValueError
+            If an activation has no second derivative, as relu, leaky_relu, elu and selu have
+            none at 0, nor an object without ``second_derivative(Z, A)``; the message names it.
+        """
+        from .derivatives import predict_hessian
+
+        fitted, X = self._fitted_and_inputs(X)
+        hessian = predict_hessian(model_of(fitted), X)
+        return hessian[..., 0] if fitted["_y_ndim"] == 1 else hessian
+
+    @quietly
+    def marginal_effects(self, X, sample_weight=None):
+        """Average marginal effects: the (weighted) means of dy/dX over the rows of X.
+
+        What linear regression has coefficients for: by how much the prediction changes for a
+        unit of a feature, the others held, on average over the rows. For a feature of two values
+        it is still the derivative, and not the difference between the two.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        table : dict
+            A row for every feature (of several outputs, for every output and feature), to be
+            printed, or for ``pandas.DataFrame(table)``. Its columns are arrays:
+
+            - "feature": the name, of `feature_names_in_`, or x0, x1, …;
+            - "output": its number, if y has several columns;
+            - "effect": the mean of dy/dx;
+            - "std": the standard deviation of dy/dx over the rows, 0 for a linear model. (It is
+              not a standard error: it says nothing of other samples.)
+            - "elasticity": the mean of dy/dx · x / y, per cent of y for a per cent of x; NaN if
+              the prediction y of a row is 0, where it is not defined.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbackprop import BackpropRegressor
+        >>> X = np.random.default_rng(0).uniform(1, 2, (100, 2))
+        >>> model = BackpropRegressor(hidden_layer_sizes=(), solver="lm", alpha=0)
+        >>> model.fit(X, 3 * X[:, 0] - X[:, 1] + 5).marginal_effects(X)["effect"].round(3)
+        array([ 3., -1.])
+        """
+        from .effects import marginal_effects
+
+        fitted, X = self._fitted_and_inputs(X)
+        weight = checked_weights(sample_weight, X.shape[0])
+        names = fitted.get("feature_names_in_", [f"x{j}" for j in range(X.shape[1])])
+        return marginal_effects(model_of(fitted), X, weight, names)
 
     def save(self, path):
         """Write the fitted regressor to one file: numbers and names, no pickle, no code.
