@@ -32,7 +32,7 @@ class MarginalEffects(dict):
         columns = [[name, *map(_shown, values)] for name, values in self.items()]
         widths = [max(map(len, column)) for column in columns]
         lines = zip(*columns, strict=True)
-        return "\n".join(map(lambda cells: _line(cells, widths), lines))
+        return "\n".join(_line(cells, widths) for cells in lines)
 
 
 def _shown(value):
@@ -47,7 +47,9 @@ def _line(cells, widths):
 def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> MarginalEffects:
     """The table for the rows of X, read block by block."""
     w, raw = np.ones(X.shape[0]) if weight is None else weight / weight.max(), Rows(X, np.float64)
-    total, mean, squares = 0.0, 0.0, 0.0  # of the weights; of effect and elasticity, about the mean
+    total: Any = 0.0
+    mean: Any = 0.0  # of effect and elasticity
+    squares: Any = 0.0  # of what differs from it
     for rows, A, G in gradients(model, X):
         counts = w[rows] > 0
         if not counts.any():
@@ -63,14 +65,13 @@ def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> 
         squares = squares + total * share * np.square(center - mean)
         mean = mean + share * (center - mean)
         total += part.sum()
-    return _table(names, *mean, np.sqrt(squares / total)[0])
+    return _table(names, effect=mean[0], std=np.sqrt(squares / total)[0], elasticity=mean[1])
 
 
-def _table(names, effect, elasticity, std):
+def _table(names, **columns):
     """(features, outputs) as columns, the features of one output after those of another."""
-    features, outputs = effect.shape
+    features, outputs = columns["effect"].shape
     table = MarginalEffects(feature=np.tile(np.asarray(names, object), outputs))
     if outputs > 1:
         table["output"] = np.repeat(np.arange(outputs), features)
-    columns = {"effect": effect, "std": std, "elasticity": elasticity}
     return MarginalEffects(table | {name: M.T.reshape(-1) for name, M in columns.items()})

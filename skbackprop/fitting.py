@@ -427,8 +427,8 @@ class Fitting:
         if self.validation_data is not None:
             network = self.model.network()
             validation = Validation(network, self.loss, self.validation_data, scorer)
-        # A full-batch solver knows by itself when the training loss cannot fall further, and a planned
-        # schedule would be cut short while its rate is high.
+        # A full-batch solver knows by itself when the training loss cannot fall further, and a
+        # planned schedule would be cut short while its rate is high.
         planned = self.optimizer is None or self.schedule.planned
         unlimited = self.one_pass or (planned and not self.early_stopping)
         in_time = self.one_pass or p["max_time"] is None

@@ -102,8 +102,8 @@ def minimize_lm(
     It has converged when no component of g is beyond `tol`, or when f would not fall by more than
     its rounding. ``epoch_ended(f)`` is called after every iteration, a step that is taken, with
     theta in ``at.theta``, and stops the run by returning True. An evaluation is a step that is
-    tried; there is no further iteration after `max_fun` of them. λ and ν are kept in
-    ``at.optimizer``, so that a run can be cut and joined anywhere: `anew_every` is of no use here.
+    tried; there is no further iteration after `max_fun` of them. λ is kept in ``at.optimizer``
+    (ν is 2 then), so that a run can be cut and joined anywhere: `anew_every` is of no use here.
     """
     system = System(objective, data)
     at.optimizer.setdefault("evaluations", 0)
@@ -128,7 +128,7 @@ def descend(system: System, at: Progress, f: float, g: Array, G: Array) -> float
     """A step of theta that lowers f, and f there; None if there is none."""
     state, eps = at.optimizer, np.finfo(at.theta.dtype).eps
     largest = G.diagonal().max()
-    damping, nu = state.get("damping", (FIRST_DAMPING * largest, 2.0))
+    damping, nu = state.get("damping", FIRST_DAMPING * largest), 2
     damping = max(damping, np.finfo(np.float64).eps * largest)  # less would not change G
     while damping < np.inf:
         step = damped_step(g, G, damping)
@@ -140,7 +140,7 @@ def descend(system: System, at: Progress, f: float, g: Array, G: Array) -> float
         state["evaluations"] += 1
         if lower < f:
             damping *= max(1 / 3, 1 - (2 * (f - lower) / foretold - 1) ** 3)
-            state["damping"] = np.array([damping, 2.0])
+            state["damping"] = float(damping)
             np.copyto(at.theta, theta)
             return lower
         damping, nu = damping * nu, 2 * nu

@@ -257,9 +257,9 @@ class Quantile(Loss):
 class Huber(Loss):
     """ℓ = r²/2 where |r| ≤ δ, else δ (|r| - δ/2), r = a - y;  dℓ/da = r cut to ±δ.
 
-    Huber 1964. dℓ/da has no derivative at |r| = δ. δ is in units of the targets as the network sees them: standard deviations
+    Huber 1964. δ is in units of the targets as the network sees them: standard deviations
     of y with ``standardize=True``. With δ = 1.35 standard deviations of normal errors the
-    estimate has 95 % of the efficiency of the mean.
+    estimate has 95 % of the efficiency of the mean. dℓ/da has no derivative at |r| = δ.
     """
 
     delta: float = 1.35

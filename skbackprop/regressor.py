@@ -125,10 +125,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     warm_start : bool, default=False
         Whether `fit` goes on from the last one, optimizer and random numbers included:
         20 epochs and 20 more are 40, bit for bit. ("lbfgs" and "lm" keep the weights
-        and learn the curvature or the damping anew. A schedule that is planned over max_iter starts anew.) A
-        change of data is welcome, and so is one of a parameter, which counts from then on;
-        but one of `loss`, `hidden_layer_sizes`, `activation`, `output_activation`, `solver`,
-        `fit_intercept`, `standardize` or `dtype` is refused.
+        and learn the curvature or the damping anew. A schedule that is planned over max_iter
+        starts anew.) A change of data is welcome, and so is one of a parameter, which counts
+        from then on; but one of `loss`, `hidden_layer_sizes`, `activation`,
+        `output_activation`, `solver`, `fit_intercept`, `standardize` or `dtype` is refused.
 
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
@@ -572,7 +572,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         >>> from skbackprop import BackpropRegressor
         >>> X = np.linspace(-3, 3, 200)[:, None]
         >>> model = BackpropRegressor(
-        ...     hidden_layer_sizes=(5,), activation="tanh", solver="lm", alpha=0, random_state=0
+        ...     hidden_layer_sizes=(20,), activation="tanh", solver="lm", alpha=0, tol=1e-5,
+        ...     random_state=0,
         ... ).fit(X, np.sin(X[:, 0]))
         >>> model.predict_gradient([[0.0], [1.0]])[:, 0].round(1)  # the cosine
         array([1. , 0.5])

@@ -271,7 +271,7 @@ class Record:
 
 
 class OptimizerState:
-    """The dict that an optimizer of the tables keeps: vectors, and counters."""
+    """The dict that a solver of the tables keeps: vectors, counters, and numbers."""
 
     def write(self, value, path, shelf):
         vector = Vector()
@@ -282,9 +282,9 @@ class OptimizerState:
 
     def read(self, tree, path, shelf):
         demand(type(tree) is dict, f"the value of {path}")
-        vector, count = Vector(np.float32, np.float64), Whole()
+        kinds = {str: Vector(np.float32, np.float64), float: Real()}
         return {
-            name: (vector if type(x) is str else count).read(x, f"{path}.{name}", shelf)
+            name: kinds.get(type(x), Whole()).read(x, f"{path}.{name}", shelf)
             for name, x in tree.items()
         }
 
@@ -315,6 +315,5 @@ def _check_full_batch_state(state, solver):
     evaluations, damping = state.pop("evaluations", 0), state.pop("damping", None)
     fits = type(evaluations) is int and not state
     if damping is not None:
-        fits = fits and solver == "lm" and type(damping) is np.ndarray
-        fits = fits and (damping.dtype, damping.shape) == (np.float64, (2,))
+        fits = fits and solver == "lm" and type(damping) is float and 0 <= damping < math.inf
     demand(fits, f"the state of {solver}")

@@ -50,7 +50,9 @@ class Pass:
         self.network, (self.W, _, self.bW) = network, network.views(theta)
         self.L, self.g = network.L, network.g
         self.A1: Matrices = []  # [1 A[l]], without the ones if there are no biases
-        self.A, self.Z, self.S = [X], [None], [None]
+        self.A: Matrices = [X]
+        self.Z: Matrices = [None]
+        self.S: Matrices = [None]
         for l in range(1, self.L + 1):
             self.A1.append(self.beside(1, self.A[l - 1]))
             self.Z.append(self.A1[l - 1] @ self.bW[l])
@@ -63,9 +65,12 @@ class Pass:
             return A
         return np.concatenate([np.full((len(A), 1), one, A.dtype), A], axis=1)
 
+    def _nothing(self) -> Matrices:
+        return [None] * (self.L + 1)
+
     def backward(self, seed: Array, from_Z: bool = False) -> tuple[Matrices, Matrices]:
         """dA and dZ, given dA[L] or, with `from_Z`, dZ[L]."""
-        dA, dZ = [None] * (self.L + 1), [None] * (self.L + 1)
+        dA, dZ = self._nothing(), self._nothing()
         for l in range(self.L, 0, -1):
             dA[l] = right_multiplication(dZ[l + 1], self.W[l + 1]) if l < self.L else seed
             dZ[l] = elementwise(dA[l], self.S[l]) if l < self.L or not from_Z else seed
@@ -79,7 +84,8 @@ class Pass:
     def tangent(self, v: Array) -> tuple[Matrices, Matrices]:
         """R{Z} and R{A}."""
         R_bW = self.network.matrices(v)
-        R_Z, R_A = [None], [np.zeros_like(self.A[0])]
+        R_Z: Matrices = [None]
+        R_A: Matrices = [np.zeros_like(self.A[0])]
         for l in range(1, self.L + 1):
             R_Z.append(R_A[l - 1] @ self.W[l] + self.A1[l - 1] @ R_bW[l])
             R_A.append(self.S[l] * R_Z[l])
@@ -89,24 +95,22 @@ class Pass:
         self, v: Array, dA: Matrices, dZ: Matrices, curvature: Array, from_Z: bool = False
     ) -> Array:
         """H v = R{df/dtheta}, given what ``backward`` gave and d²f/dA[L]² or d²f/dZ[L]²."""
-        (R_Z, R_A), R_W = self.tangent(v), self.network.views(v).W
-        R_dA, R_dZ = [None] * (self.L + 1), [None] * (self.L + 1)
-        seed = curvature * (R_Z if from_Z else R_A)[self.L]
-        for l in range(self.L, 0, -1):
-            if l == self.L:
-                R_dA[l] = seed
+        (R_Z, R_A), R_W, W, S, L = self.tangent(v), self.network.views(v).W, self.W, self.S, self.L
+        R_A1 = [self.beside(0, M) for M in R_A[:L]]
+        R_dA, R_dZ = self._nothing(), self._nothing()
+        R_dbW = []
+        for l in range(L, 0, -1):
+            if l == L:
+                R_dA[l] = R_dZ[l] = curvature * (R_Z if from_Z else R_A)[l]
             else:
-                both, R_both = (dZ[l + 1], self.W[l + 1]), (R_dZ[l + 1], R_W[l + 1])
-                R_dA[l] = differentiated(right_multiplication, both, R_both)
-            if l == self.L and from_Z:
-                R_dZ[l] = seed
-            else:
+                with_W, R_with_W = (dZ[l + 1], W[l + 1]), (R_dZ[l + 1], R_W[l + 1])
+                R_dA[l] = differentiated(right_multiplication, with_W, R_with_W)
+            if l < L or not from_Z:
                 R_S = self.g[l].second_derivative(self.Z[l], self.A[l]) * R_Z[l]
-                R_dZ[l] = differentiated(elementwise, (dA[l], self.S[l]), (R_dA[l], R_S))
-        R_A1 = [self.beside(0, M) for M in R_A[:-1]]
-        layers = range(1, self.L + 1)
-        of = [((dZ[l], self.A1[l - 1]), (R_dZ[l], R_A1[l - 1])) for l in layers]
-        return _vector([differentiated(left_multiplication, *pair) for pair in of])
+                R_dZ[l] = differentiated(elementwise, (dA[l], S[l]), (R_dA[l], R_S))
+            with_A, R_with_A = (dZ[l], self.A1[l - 1]), (R_dZ[l], R_A1[l - 1])
+            R_dbW.append(differentiated(left_multiplication, with_A, R_with_A))
+        return _vector(R_dbW[::-1])
 
     def gauss_newton_product(self, v: Array, curvature: Array, from_Z: bool = False) -> Array:
         """G v = Jᵀ (curvature ⊙ J v), with J = dA[L]/dtheta, or dZ[L]/dtheta with `from_Z`."""

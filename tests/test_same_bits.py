@@ -19,9 +19,10 @@ from threadpoolctl import threadpool_limits
 
 from skbackprop import BackpropRegressor, fit_many
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.threads import VARIABLES
 
-SOLVERS = [*OPTIMIZERS, "lbfgs"]
+SOLVERS = [*OPTIMIZERS, *FULL_BATCH]
 SMALL = {"hidden_layer_sizes": (9, 5), "max_iter": 4, "batch_size": 30, "random_state": 7}
 # What has random numbers of its own.
 RANDOM = {"dropout": 0.2, "early_stopping": True}
@@ -34,7 +35,7 @@ def data(n=150, columns=4):
 
 
 def small(solver="adam", **options):
-    random = {} if solver == "lbfgs" else RANDOM
+    random = {} if solver in FULL_BATCH else RANDOM
     return BackpropRegressor(solver=solver, **(SMALL | random | options))
 
 
@@ -142,7 +143,7 @@ def test_a_fresh_interpreter(hash_seed):
     assert out.split() == [hashlib.sha256(here(s)).hexdigest() for s in SOLVERS]
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_cross_validation_with_any_number_of_jobs(solver):
     X, y = data()
     one, two = (cross_val_score(small(solver), X, y, cv=3, n_jobs=n) for n in (1, 2))
@@ -210,7 +211,7 @@ def test_float32_is_near_float64(solver):
     assert not np.array_equal(single, double)
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 @pytest.mark.parametrize("table", [(1000, 50), (20_000, 4)])
 def test_below_a_thread_s_worth_their_number_changes_no_bit(solver, table, monkeypatch):
     """As in a worker of joblib, which has fewer: the scaling statistics included."""

@@ -24,8 +24,9 @@ from skbackprop import BackpropRegressor, fit_many
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 
-SOLVERS = [*OPTIMIZERS, "lbfgs"]
+SOLVERS = [*OPTIMIZERS, *FULL_BATCH]
 SMALL = {"hidden_layer_sizes": (5,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 
 
@@ -86,7 +87,7 @@ def misuse(model, X, y):
     def fail(progress):
         raise RuntimeError("from the schedule")
 
-    if model.solver != "lbfgs":
+    if model.solver not in FULL_BATCH:
         with pytest.raises(RuntimeError, match="from the schedule"):
             model.set_params(max_iter=3, learning_rate=fail).fit(X, y)
 
