@@ -16,7 +16,7 @@ from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
-from .fingerprint import crc_of
+from .fingerprint import crc_of, name_of
 from .losses import LOSSES
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
@@ -102,7 +102,8 @@ class Fitting:
             self.split_seed = previous["_training"]["split_seed"]
             train, kept = self._split(len(Y), weight, validation)
             self._resume(previous)
-        self.history.judge_by(f"{self._judged_by()}{self._fingerprint(table, validation)}")
+        self.fingerprint = self._fingerprint(table, validation)
+        self.history.judge_by(self._judged_by())
         self._prepare(table, train, kept, validation)
 
     # ----- before training ---------------------------------------------------------
@@ -190,7 +191,10 @@ class Fitting:
 
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
-        state, self.model = previous["_training"], model_of(previous)
+        state = previous["_training"]
+        # Copies of the units too: those of a memory map are gone with its file.
+        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_"))}
+        self.model = model_of(previous | _copied(units))
         # fit goes on from the last epoch, which may be past the best one; partial_fit
         # from the model that predicts.
         latest = self.model.theta if self.one_pass or state["theta"] is None else state["theta"]
@@ -214,11 +218,11 @@ class Fitting:
         """What an epoch is the best of."""
         p = self.params
         if not self.early_stopping:  # which these are a part of, and may have changed
-            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}"
+            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}{self.fingerprint}"
         rows = f"of {p['validation_fraction']}"
         if p["scoring"] in (None, "loss"):
-            return f"validation loss {rows}, {p['quantile']}"
-        return f"score {p['scoring']} {rows}"
+            return f"validation loss {rows}, {p['quantile']}{self.fingerprint}"
+        return f"score {name_of(p['scoring'])} {rows}{self.fingerprint}"
 
     def _prepare(self, table, train, kept, validation):
         """The objective and the rows, with weights divided by their mean."""
@@ -541,16 +545,19 @@ class Fitting:
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
         running = not self.ended
+        # The last epoch's weights where the best ones predict. Where they are theta_ itself they
+        # are not kept under a second name: joblib would write them twice.
+        goes_on = (self.params["warm_start"] or running) and self.at.theta is not self.model.theta
         return {
             "architecture": self.architecture,
-            # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] or running else None,
+            "theta": self.at.theta if goes_on else None,
             "first_theta": self.first_theta if running else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,
             "slowdown": self.at.slowdown,
-            "history": vars(self.history),
+            # Named anew: a scorer may have counted its calls.
+            "history": vars(self.history) | {"judged_by": self._judged_by()},
             "measure": vars(self.measure),
             "split_seed": self.split_seed,
             "weight_mean": self.weight_mean,
@@ -564,5 +571,6 @@ def _largest(scores):
 
 
 def _copied(state):
-    """A dict whose arrays and lists are its own."""
+    """A dict whose arrays and lists are its own, memory maps made arrays."""
+    state = {k: v.view(np.ndarray) if isinstance(v, np.memmap) else v for k, v in state.items()}
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}
