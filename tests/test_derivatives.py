@@ -19,10 +19,15 @@ SMOOTH = [name for name, g in ACTIVATIONS.items() if g().is_smooth]
 KINKED = [name for name in ACTIVATIONS if name not in SMOOTH]
 UNITS = np.array([1.0, 10.0, 1e-3])  # of the columns of X
 
-rng = np.random.default_rng(0)
-X = rng.normal([0, 2, -1], 1, (60, 3)) * UNITS
+fixed = np.random.default_rng(0)
+X = fixed.normal([0, 2, -1], 1, (60, 3)) * UNITS
 y = 1e3 * (np.sin(X[:, 0]) + X[:, 1] / 10 * X[:, 2] * 1e3)
 Y = np.c_[y, X[:, 0] / 1e3]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def fitted(target=Y, **params):
@@ -301,7 +306,7 @@ def test_a_refit_in_another_thread_leaves_a_gradient_whole():
 # ----- average marginal effects --------------------------------------------------------
 
 
-def test_effects_are_means_of_the_gradient():
+def test_effects_are_means_of_the_gradient(rng):
     model, s = fitted(y), rng.uniform(0, 2, 60)
     s[:5] = 0
     gradient = model.predict_gradient(X)
@@ -315,7 +320,7 @@ def test_effects_are_means_of_the_gradient():
     assert table["feature"].tolist() == ["x0", "x1", "x2"]
 
 
-def test_weights_are_repeated_rows_in_any_blocks(monkeypatch):
+def test_weights_are_repeated_rows_in_any_blocks(monkeypatch, rng):
     model, s = fitted(Y), rng.integers(0, 4, 60)
     table = model.marginal_effects(X, s)
     monkeypatch.setattr("skbackprop.derivatives.ENTRIES", 50)
@@ -335,7 +340,7 @@ def test_effects_of_a_linear_model_are_its_coefficients():
     assert (table["std"] <= 1e-12 * np.abs(table["effect"])).all()
 
 
-def test_a_constant_elasticity_is_found():
+def test_a_constant_elasticity_is_found(rng):
     """Of y = 7 x0² / x1, whose elasticities are 2 and -1 everywhere."""
     P = rng.uniform(1, 2, (300, 2))
     model = BackpropRegressor(

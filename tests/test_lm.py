@@ -24,12 +24,17 @@ from skbackprop.scaling import Rows
 from skbackprop.second_order import products
 from skbackprop.training import Objective, Progress
 
-rng = np.random.default_rng(0)
+fixed = np.random.default_rng(0)
 X = np.linspace(-2, 2, 80)[:, None]
 x = X[:, 0]  # what a network 1-3-1, of ten weights, can be, and some noise
 y = 1.5 * np.tanh(2 * x - 1) - np.tanh(1.2 * x + 1.5) - 0.8 * np.tanh(3 * x + 2.5)
-y += 0.02 * rng.standard_normal(80)
-s = rng.uniform(0.1, 2, 80)
+y += 0.02 * fixed.standard_normal(80)
+s = fixed.uniform(0.1, 2, 80)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def fit(data=(X, y), weight=None, **params):
@@ -126,7 +131,7 @@ def _g():
     return [ACTIVATIONS["tanh"](), ACTIVATIONS["identity"]()]
 
 
-def test_a_linear_model_is_ridge_after_a_few_steps():
+def test_a_linear_model_is_ridge_after_a_few_steps(rng):
     A = rng.standard_normal((60, 4)) @ rng.standard_normal((4, 4))
     T = A @ rng.standard_normal((4, 2)) + rng.standard_normal((60, 2))
     model = fit((A, T), hidden_layer_sizes=(), alpha=3.0, standardize=False, tol=1e-12)
@@ -136,7 +141,7 @@ def test_a_linear_model_is_ridge_after_a_few_steps():
     np.testing.assert_allclose(model.intercepts_[0], ridge.intercept_, rtol=1e-8, atol=1e-10)
 
 
-def test_far_fewer_iterations_than_lbfgs():
+def test_far_fewer_iterations_than_lbfgs(rng):
     """To a gradient as small: 4 to 10 times fewer with ten weights, 20 with 26."""
     P = rng.uniform(-1, 1, (300, 3))
     smooth = np.sin(2 * P[:, 0]) * np.cos(P[:, 1]) + P[:, 2] ** 2
@@ -312,7 +317,7 @@ def test_it_ends_where_lbfgs_cannot_go_lower(params):
     assert other.loss_ == pytest.approx(model.loss_, rel=1e-6)
 
 
-def test_weights_are_repeated_rows_and_zero_is_no_row():
+def test_weights_are_repeated_rows_and_zero_is_no_row(rng):
     whole = rng.integers(0, 3, 80)
     one = fit(weight=whole)
     two = fit((np.repeat(X, whole, axis=0), np.repeat(y, whole)))

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 
@@ -28,10 +27,10 @@ KINKED = [name for name in ACTIVATIONS if name not in SMOOTH]
 SMOOTH_LOSSES = [name for name, loss in LOSSES.items() if loss().is_smooth]
 PRODUCTS = (hessian_product, gauss_newton_product)
 
-rng = np.random.default_rng(0)
-X = rng.standard_normal((50, 3)) * [1, 10, 0.1] + [0, 5, 1]
+fixed = np.random.default_rng(0)
+X = fixed.standard_normal((50, 3)) * [1, 10, 0.1] + [0, 5, 1]
 Y = np.exp(0.3 * np.c_[X[:, 0] + X[:, 1] / 10, X[:, 2] * 10])
-s = rng.uniform(0.1, 2, 50)
+s = fixed.uniform(0.1, 2, 50)
 
 OPTIONS = {
     "default": {},
@@ -43,6 +42,11 @@ OPTIONS = {
     "no penalty": {"alpha": 0.0},
     "float32": {"dtype": "float32"},
 }
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def fitted(loss="squared_error", target=Y, **params):
@@ -83,7 +87,7 @@ def assert_near(a, b, tol=1e-6):
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("loss", SMOOTH_LOSSES)
-def test_hessian_product_is_the_difference_of_gradients(loss, name):
+def test_hessian_product_is_the_difference_of_gradients(loss, name, rng):
     if loss in ("poisson", "gamma") and name == "not standardized":
         pytest.skip("the same as standardized but for X")
     model = fitted(loss, **OPTIONS[name])
@@ -96,10 +100,9 @@ def test_hessian_product_is_the_difference_of_gradients(loss, name):
 
 @pytest.mark.parametrize("activation", SMOOTH)
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
-def test_hessian_product_of_every_smooth_activation(loss, activation):
-    if (loss, activation) == ("poisson", "exp"):
-        pytest.skip("exp of exp of exp overflows")
-    model = fitted(loss, activation=activation, learning_rate_init=1e-4)
+def test_hessian_product_of_every_smooth_activation(loss, activation, rng):
+    sizes = (3,) if activation == "exp" else (4, 3)  # exp of exp is beyond differences
+    model = fitted(loss, activation=activation, hidden_layer_sizes=sizes, learning_rate_init=1e-4)
     v = rng.standard_normal(model.theta_.size)
     assert_near(hessian_product(model, X, Y, v, s), difference(gradient_of(model), model.theta_, v))
 
@@ -153,15 +156,12 @@ def test_of_a_linear_model_both_are_the_matrix_of_least_squares():
         np.testing.assert_allclose(product(model, X, Y[:, 0], np.eye(4), s), expected, rtol=1e-12)
 
 
-def test_the_linear_model_solved_by_conjugate_gradients():
-    """A step of Newton from any weights: theta - H⁻¹ g is Ridge's solution."""
+def test_a_step_of_newton_solves_a_linear_model():
+    """theta - H⁻¹ g, from any weights, is Ridge's solution."""
     model = fitted(hidden_layer_sizes=(), standardize=False, alpha=3.0, target=Y[:, 0], max_iter=1)
-    H = LinearOperator((4, 4), matvec=lambda v: hessian_product(model, X, Y[:, 0], v))
+    H = hessian_product(model, X, Y[:, 0], np.eye(4))
     g = gradient_of(model, Y[:, 0], None)(model.theta_)
-    step, stuck = cg(H, -g, rtol=1e-12)
-    ridge = Ridge(alpha=1.5).fit(X, Y[:, 0])
-    assert not stuck
-    theta = model.theta_ + step
+    theta, ridge = model.theta_ - np.linalg.solve(H, g), Ridge(alpha=1.5).fit(X, Y[:, 0])
     np.testing.assert_allclose(theta, [ridge.intercept_, *ridge.coef_], rtol=1e-6)
 
 
@@ -176,7 +176,7 @@ def test_the_linear_model_solved_by_conjugate_gradients():
         (elementwise, (4, 3), (4, 3)),
     ],
 )
-def test_a_rule_differentiated(rule, dG, C):
+def test_a_rule_differentiated(rule, dG, C, rng):
     dG, R_dG, C, R_C = (rng.standard_normal(shape) for shape in (dG, dG, C, C))
     expected = (
         rule(dG + 1e-6 * R_dG, C + 1e-6 * R_C) - rule(dG - 1e-6 * R_dG, C - 1e-6 * R_C)
@@ -186,7 +186,7 @@ def test_a_rule_differentiated(rule, dG, C):
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_jacobian_and_tangent_are_those_of_differences(activation, fit_intercept):
+def test_jacobian_and_tangent_are_those_of_differences(activation, fit_intercept, rng):
     g = ACTIVATIONS[activation]()
     network = Network([3, 5, 4, 2], [g, g, ACTIVATIONS["identity"]()], fit_intercept)
     theta, A = network.initialize(rng) / 2, rng.standard_normal((6, 3))
@@ -212,7 +212,7 @@ def test_a_pass_is_the_network_s_own():
 
 
 @pytest.mark.parametrize("loss", SMOOTH_LOSSES)
-def test_second_derivative_of_a_loss_is_that_of_differences(loss):
+def test_second_derivative_of_a_loss_is_that_of_differences(loss, rng):
     f, h = LOSSES[loss](), 1e-4
     A, T, w = 0.5 + rng.random((9, 2)), 0.5 + rng.random((9, 2)), rng.random((9, 1))
     for weight in (None, w):
@@ -273,7 +273,7 @@ class MyPoisson(Poisson):
         return Y / A**2
 
 
-def test_a_user_s_loss_needs_a_second_derivative_of_its_own():
+def test_a_user_s_loss_needs_a_second_derivative_of_its_own(rng):
     for loss in (Squared(), Quartic()):
         model = fitted(loss, max_iter=1)
         for product in PRODUCTS:
@@ -304,7 +304,7 @@ def test_kinked_activations_have_gauss_newton_products_alone(activation):
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_columns_blocks_and_kinds_of_data(product, monkeypatch):
+def test_columns_blocks_and_kinds_of_data(product, monkeypatch, rng):
     model = fitted()
     V = rng.standard_normal((model.theta_.size, 3))
     expected = np.stack([product(model, X, Y, v, s) for v in V.T], axis=1)
