@@ -13,7 +13,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from . import parameters
+from . import __version__, parameters
 from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
 from .export import to_mlp_regressor
 from .messages import shown
@@ -25,6 +25,8 @@ from .tables import (
     checked_validation_table,
     checked_weights,
 )
+
+VERSION = "_skbackprop_version"  # in a pickle
 
 
 class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -769,6 +771,20 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _folded(self, which):
         model = model_of(vars(self))
         return [M.astype(model.dtype_out) for M in model.folded()[which]]
+
+    def __getstate__(self):
+        return super().__getstate__() | {VERSION: __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop(VERSION, __version__)
+        if version.split(".")[:2] != __version__.split(".")[:2]:
+            warnings.warn(
+                f"pickled by skbackprop {version} and loaded by {__version__}: that they fit is "
+                "promised for one minor version alone. Files that `save` writes are read for ever.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -285,3 +285,18 @@ def test_weights_are_kept_once(solver, warm_start, best):
     sizes = [len(pickle.dumps(model)), len(file.getvalue())]
     least = [k * model.theta_.nbytes for k in (n, n + (warm_start and best))]
     assert all(0 < size - arrays < 8000 for size, arrays in zip(sizes, least, strict=True))
+
+
+# ----- versions ----------------------------------------------------------------------------
+
+
+def test_a_pickle_of_another_minor_version_is_loaded_with_a_warning(monkeypatch):
+    model = BackpropRegressor(max_iter=1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+    pickled = pickle.dumps(model)
+    for version in ("0.2.0", "1.0.0"):
+        monkeypatch.setattr("skbackprop.regressor.__version__", version)
+        with pytest.warns(UserWarning, match=rf"skbackprop 0\.1\.0 and loaded by {version}"):
+            loaded = pickle.loads(pickled)
+        assert vars(loaded).keys() == vars(model).keys()
+    monkeypatch.setattr("skbackprop.regressor.__version__", "0.1.9")
+    pickle.loads(pickled)
