@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import lbfgs, lm, memory, parameters
+from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
@@ -27,11 +27,6 @@ from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
 
 REFUSED = ("nonfinite", "useless")  # judgements on weights that shall not predict
-# Solvers that go through all rows at every step, and the multiplications of their largest product.
-FULL_BATCH = {
-    "lbfgs": (lbfgs.minimize_lbfgs, lbfgs.largest_product),
-    "lm": (lm.minimize_lm, lm.largest_product),
-}
 STREAM = 1000  # calls of partial_fit that the curves remember
 
 Array = np.ndarray
@@ -301,7 +296,7 @@ class Fitting:
     def largest_product(self) -> int:
         """Multiplications of the largest matrix product of a step."""
         if self.optimizer is None:
-            _, largest_product = FULL_BATCH[self.params["solver"]]
+            _, largest_product = full_batch(self.params["solver"])
             return largest_product(len(self.data), self.objective.network)
         return self.how.batch_size * max(m * n for m, n in pairwise(self.model.layer_sizes))
 
@@ -477,7 +472,7 @@ class Fitting:
 
     def _minimize(self):
         p = self.params
-        minimize, _ = FULL_BATCH[p["solver"]]
+        minimize, _ = full_batch(p["solver"])
         message = minimize(
             self.objective,
             self.data,
@@ -563,6 +558,18 @@ class Fitting:
             "weight_mean": self.weight_mean,
             "weight_rows": self.weight_rows,
         }
+
+
+def full_batch(solver: str) -> tuple[Callable, Callable]:
+    """What minimises over all rows at every step, and the multiplications of its products."""
+    # Imported here: other solvers do without.
+    if solver == "lm":
+        from .lm import largest_product, minimize_lm
+
+        return minimize_lm, largest_product
+    from .lbfgs import largest_product, minimize_lbfgs
+
+    return minimize_lbfgs, largest_product
 
 
 def _largest(scores):

@@ -38,8 +38,9 @@ def hessian_product(estimator: Any, X: Any, y: Any, v: Any, sample_weight: Any =
 
     f is what training minimises, over these rows: the mean loss of the standardised network,
     weighted by `sample_weight`, and the penalty `alpha` (see
-    :class:`~skbackprop.BackpropRegressor`). The product is exact and takes three to five times as
-    long as a gradient; H, of n_parameters² numbers, is never formed. In float64.
+    :class:`~skbackprop.BackpropRegressor`). The product is exact and takes four to six times as
+    long as a gradient, in float64; of several directions at once each takes less. H, of
+    n_parameters² numbers, is never formed.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ and back, each line of the backward pass by the rule for a product (:func:`diffe
 The last is a part of H v, with H = d²f/dtheta² the Hessian. Of these sums the Gauss-Newton
 matrix G = Jᵀ (d²f/dA²) J, with J = dA[L]/dtheta, has the first terms alone (Schraudolph 2002):
 G v is the ordinary way back from R{df/dA[L]}, for R{A[L]} = J v. Neither matrix is ever formed,
-and a product takes two to four times the time of a gradient.
+and a product takes two (G) to six (H) times the time of a gradient.
 
 Matrices and indices are those of :mod:`skbackprop.network`, whose formulas stand here as they are
 written: every matrix is kept and none overwritten, as no training step comes by.
@@ -32,7 +32,7 @@ from .calculus import elementwise, left_multiplication, right_multiplication
 Array = np.ndarray
 Matrices = list[Any]  # of arrays, with None at 0 where layer 0 has no such matrix
 
-ENTRIES = 2**16  # of the widest layer in a block of rows: 512 kB of float64
+ENTRIES = 2**14  # of the widest layer in a block of rows: 128 kB of float64, a dozen times over
 
 
 class Pass:
