@@ -8,11 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["BackpropRegressor", "ModelFileError", "__version__", "fit_many"]
+__all__ = [
+    "BackpropRegressor",
+    "ModelFileError",
+    "__version__",
+    "fit_many",
+    "gauss_newton_product",
+    "hessian_product",
+]
 
 if TYPE_CHECKING:
     from .container import ModelFileError
     from .many import fit_many
+    from .products import gauss_newton_product, hessian_product
     from .regressor import BackpropRegressor
 
 
@@ -21,6 +29,8 @@ HOME = {
     "BackpropRegressor": "regressor",
     "ModelFileError": "container",
     "fit_many": "many",
+    "gauss_newton_product": "products",
+    "hessian_product": "products",
 }
 
 

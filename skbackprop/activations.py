@@ -1,4 +1,4 @@
-"""Activation functions: g and g', side by side.
+"""Activation functions: g, g' and g'', side by side.
 
 Every class has two methods, elementwise in all their arguments:
 
@@ -6,6 +6,13 @@ Every class has two methods, elementwise in all their arguments:
     A = g(Z). `out` may be Z itself.
 ``derivative(Z, A, out=None)``
     g'(Z), from Z or from A = g(Z), whichever is cheaper. `out` is neither of them.
+
+may have a third one, for derivatives of second order:
+
+``second_derivative(Z, A)``
+    g''(Z). An activation of which g' has no derivative at some z has no such method: relu,
+    leaky_relu and selu have a kink there, and the slope of elu's g' jumps from α to 0 at z = 0.
+    No training step needs it, and it has no `out`.
 
 and may have two attributes:
 
@@ -41,6 +48,9 @@ from .settings import Settings
 
 Array = np.ndarray
 
+OF_BLOCKS = {"_value", "_derivative", "_both", "prepare_value", "prepare_derivative"}
+FORMULAS = {"value", "derivative"} | OF_BLOCKS  # methods by which a subclass is another g
+
 
 class Activation(Settings):
     """g and g' of whole arrays, from a subclass's formulas for a block."""
@@ -60,6 +70,8 @@ class Activation(Settings):
                 setattr(cls, f"prepare_{name}", getattr(Activation, f"prepare_{name}"))
         if "_value" in own or "_derivative" in own:
             cls.is_identity = own.get("is_identity", False)
+        if own.keys() & FORMULAS and "second_derivative" not in own:
+            cls.second_derivative = Activation.second_derivative  # not that of another g
         if "_value" in own and not cls.from_A and "_both" not in own:
             raise TypeError(
                 f"{cls.__name__} needs _both(z, a, d) beside its _value, or from_A = True"
@@ -82,6 +94,15 @@ class Activation(Settings):
         else:
             run(in_blocks(lambda z, d: self._both(z, np.empty_like(z), d), z, d))
         return out
+
+    def second_derivative(self, Z: Array, A: Array) -> Array:
+        """g''(Z), of an activation that is smooth."""
+        raise NotImplementedError(f"{self!r} has no second derivative")
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether there is g''."""
+        return type(self).second_derivative is not Activation.second_derivative
 
     def forward(self, Z: Array, A: Array, S: Array | None = None) -> list[Call]:
         """Calls that set A = g(Z) and, if there is an S, S = g'(Z) for a class with ``_both``."""
@@ -110,7 +131,7 @@ class Activation(Settings):
 
 
 class Identity(Activation):
-    """g(z) = z;  g'(z) = 1."""
+    """g(z) = z;  g'(z) = 1;  g'' = 0."""
 
     output = "any"
     is_identity = True
@@ -124,9 +145,12 @@ class Identity(Activation):
     def _derivative(self, a, d):
         d.fill(1)
 
+    def second_derivative(self, Z, A):
+        return np.zeros_like(A)
+
 
 class Logistic(Activation):
-    """g(z) = 1 / (1 + exp(-z));  g' = a (1 - a)."""
+    """g(z) = 1 / (1 + exp(-z));  g' = a (1 - a);  g'' = a (1 - a) (1 - 2 a)."""
 
     def _value(self, z, a):
         _logistic(z, np.exp(-np.abs(z)), out=a)
@@ -135,9 +159,12 @@ class Logistic(Activation):
         np.subtract(1, a, out=d)
         np.multiply(a, d, out=d)
 
+    def second_derivative(self, Z, A):
+        return A * (1 - A) * (1 - 2 * A)
+
 
 class Tanh(Activation):
-    """g(z) = tanh z;  g' = 1 - a²."""
+    """g(z) = tanh z;  g' = 1 - a²;  g'' = -2 a (1 - a²)."""
 
     def prepare_value(self, z, a):
         return partial(np.tanh, z, a)
@@ -145,6 +172,9 @@ class Tanh(Activation):
     def _derivative(self, a, d):
         np.square(a, out=d)
         np.subtract(1, d, out=d)
+
+    def second_derivative(self, Z, A):
+        return -2 * A * (1 - np.square(A))
 
 
 class ReLU(Activation):
@@ -230,7 +260,7 @@ class SELU(Activation):
 
 
 class GELU(Activation):
-    """g(z) = z Φ(z);  g' = Φ(z) + z φ(z), with Φ the normal distribution, φ its density.
+    """g(z) = z Φ(z);  g' = Φ + z φ;  g'' = φ (2 - z²); Φ the normal distribution, φ its density.
 
     The exact function (Hendrycks & Gimpel 2016), not its tanh approximation.
     """
@@ -252,9 +282,16 @@ class GELU(Activation):
         np.multiply(z, d, out=a)
         np.add(d, t, out=d)  # Φ + z φ
 
+    def second_derivative(self, Z, A):
+        t = np.square(np.minimum(np.abs(Z), 40))
+        return np.exp(-0.5 * t) / sqrt(2 * pi) * (2 - t)
+
 
 class SiLU(Activation):
-    """g(z) = z σ(z);  g' = σ(z) (1 + z (1 - σ(z))), with σ the logistic function."""
+    """g(z) = z σ;  g' = σ (1 + z (1 - σ));  g'' = σ' (2 - z tanh(z/2)), σ the logistic function.
+
+    The last by 1 - 2 σ = -tanh(z/2) in σ'' = σ' (1 - 2 σ).
+    """
 
     initialization = "he"
     from_A = False
@@ -272,12 +309,16 @@ class SiLU(Activation):
         np.multiply(d, sigma, out=d)
         np.multiply(z, sigma, out=a)
 
+    def second_derivative(self, Z, A):
+        t = np.minimum(np.abs(Z), 1000)  # an even function, 0 from there on
+        return _slope_of_logistic(t) * (2 - t * np.tanh(t / 2))
+
 
 class Mish(Activation):
-    """g(z) = z t with t = tanh(softplus(z));  g' = t + z σ(z) (1 - t²).
+    """g(z) = z t with t = tanh(softplus(z));  g' = t + z t';  g'' = t' (2 + z (1 - σ - 2 t σ)).
 
-    With e = exp(z) and n = e (e + 2), t = n / (n + 2) and σ (1 - t²) = 4 e (1 + e) / (n + 2)²:
-    one exponential for all of it.
+    t' = σ (1 - t²), σ the logistic function. With e = exp(z) and n = e (e + 2), t = n / (n + 2)
+    and t' = 4 e (1 + e) / (n + 2)²: one exponential for all of it.
     """
 
     initialization = "he"
@@ -303,9 +344,19 @@ class Mish(Activation):
         np.add(d, t, out=d)
         np.multiply(z, t, out=a)
 
+    def second_derivative(self, Z, A):
+        z = np.clip(Z, -1000, 40)  # of no account beyond
+        e = np.exp(z)
+        n, sigma = e * (e + 2), e / (1 + e)
+        slope = 4 * (e / (n + 2)) * ((1 + e) / (n + 2))
+        return slope * (2 + z * (1 - sigma - 2 * sigma * n / (n + 2)))
+
 
 class Softplus(Activation):
-    """g(z) = log(1 + exp z) = max(0, z) + log(1 + exp(-|z|));  g' = σ(z), the logistic function."""
+    """g(z) = log(1 + exp z) = max(0, z) + log(1 + exp(-|z|));  g' = σ(z);  g'' = σ'(z).
+
+    σ is the logistic function.
+    """
 
     initialization = "he"
     output = "scale"
@@ -322,9 +373,12 @@ class Softplus(Activation):
         np.maximum(z, zeros_like(z), out=a)
         np.add(a, np.log1p(e, out=e), out=a)
 
+    def second_derivative(self, Z, A):
+        return _slope_of_logistic(Z)
+
 
 class Exp(Activation):
-    """g(z) = exp z;  g' = a. For outputs that are positive: the log link of a GLM."""
+    """g(z) = exp z;  g' = g'' = a. For outputs that are positive: the log link of a GLM."""
 
     output = "scale"
 
@@ -334,9 +388,15 @@ class Exp(Activation):
     def _derivative(self, a, d):
         np.copyto(d, a)
 
+    def second_derivative(self, Z, A):
+        return A
+
 
 class CustomActivation(Activation):
-    """A user's own object with ``value`` and ``derivative``, held to the contract of `out`."""
+    """A user's own object with ``value`` and ``derivative``, held to the contract of `out`.
+
+    It is smooth if it has a ``second_derivative`` too.
+    """
 
     from_A = in_place = False
 
@@ -351,6 +411,15 @@ class CustomActivation(Activation):
 
     def derivative(self, Z, A, out=None):
         return _into(out, self.g.derivative(Z, A, out=out))
+
+    def second_derivative(self, Z, A):
+        return self.g.second_derivative(Z, A)
+
+    @property
+    def is_smooth(self):
+        if isinstance(self.g, Activation):  # of the package's, with a value of the user's
+            return self.g.is_smooth
+        return callable(getattr(self.g, "second_derivative", None))
 
     def forward(self, Z, A, S=None):
         calls = [partial(self.value, Z, A)]
@@ -383,6 +452,12 @@ def _logistic(z, e, out):
     positive = np.greater_equal(z, zero_like(z), out=np.empty_like(z))
     denominator = 1 + e
     return np.divide(np.maximum(positive, e, out=positive), denominator, out=out)
+
+
+def _slope_of_logistic(z):
+    """σ'(z) = e / (1 + e)² with e = exp(-|z|)."""
+    e = np.exp(-np.abs(z))
+    return e / np.square(1 + e)
 
 
 def _slope_of_elu(a, left, right, d):

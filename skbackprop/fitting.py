@@ -17,7 +17,6 @@ from .blocks import blocks
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
 from .fingerprint import crc_of, name_of
-from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
@@ -288,7 +287,7 @@ class Fitting:
         with for_products_of(self.largest_product):
             self.begin(scorer, callback, keep)
             if self.optimizer is None:
-                self._lbfgs()
+                self._minimize()
             else:
                 train([self])
             self.end()
@@ -296,11 +295,10 @@ class Fitting:
     @property
     def largest_product(self) -> int:
         """Multiplications of the largest matrix product of a step."""
-        rows = len(self.data) if self.optimizer is None else self.how.batch_size
-        sizes = self.model.layer_sizes
         if self.optimizer is None:
-            rows = min(rows, full_batch_rows(sizes))
-        return rows * max(m * n for m, n in pairwise(sizes))
+            _, largest_product = full_batch(self.params["solver"])
+            return largest_product(len(self.data), self.objective.network)
+        return self.how.batch_size * max(m * n for m, n in pairwise(self.model.layer_sizes))
 
     def begin(
         self,
@@ -428,8 +426,8 @@ class Fitting:
         if self.validation_data is not None:
             network = self.model.network()
             validation = Validation(network, self.loss, self.validation_data, scorer)
-        # lbfgs knows by itself when the training loss cannot fall further, and a planned
-        # schedule would be cut short while its rate is high.
+        # A full-batch solver knows by itself when the training loss cannot fall further, and a
+        # planned schedule would be cut short while its rate is high.
         planned = self.optimizer is None or self.schedule.planned
         unlimited = self.one_pass or (planned and not self.early_stopping)
         in_time = self.one_pass or p["max_time"] is None
@@ -472,9 +470,10 @@ class Fitting:
             clip_norm=p["clip_norm"],
         )
 
-    def _lbfgs(self):
+    def _minimize(self):
         p = self.params
-        message = minimize_lbfgs(
+        minimize, _ = full_batch(p["solver"])
+        message = minimize(
             self.objective,
             self.data,
             self.at,
@@ -559,6 +558,18 @@ class Fitting:
             "weight_mean": self.weight_mean,
             "weight_rows": self.weight_rows,
         }
+
+
+def full_batch(solver: str) -> tuple[Callable, Callable]:
+    """What minimises over all rows at every step, and the multiplications of its products."""
+    # Imported here: other solvers do without.
+    if solver == "lm":
+        from .lm import largest_product, minimize_lm
+
+        return minimize_lm, largest_product
+    from .lbfgs import largest_product, minimize_lbfgs
+
+    return minimize_lbfgs, largest_product
 
 
 def _largest(scores):

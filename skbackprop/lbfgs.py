@@ -1,6 +1,8 @@
 """L-BFGS: the objective over all rows, in blocks of rows, minimised by scipy.optimize."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,6 +20,12 @@ FULL_BATCH_ENTRIES = 2**15  # of a block of rows where all rows are needed: L-BF
 def full_batch_rows(sizes: Sequence[int]) -> int:
     """Rows of a block, of which a layer's matrix fits the cache; but each costs a pass of theta."""
     return max(200, FULL_BATCH_ENTRIES // max(sizes))
+
+
+def largest_product(n: int, network: Any) -> int:
+    """Multiplications of the largest matrix product for a block of rows."""
+    sizes = network.sizes
+    return min(n, full_batch_rows(sizes)) * max(i * j for i, j in pairwise(sizes))
 
 
 def full_gradient(
@@ -101,10 +109,10 @@ def minimize_lbfgs(
         return result
 
     # A run that is gone on with may have been at a limit already.
-    status, reason = LIMIT, _limit(at, max_iter, max_fun)
+    status, reason = LIMIT, limit_reached(at, max_iter, max_fun)
     while status == LIMIT and reason is None:
         result = run()
-        status, reason = result.status, _limit(at, max_iter, max_fun)
+        status, reason = result.status, limit_reached(at, max_iter, max_fun)
     if not at.epochs:  # the first weights were the best: there is a loss to report
         at.epochs = 1
         epoch_ended(float(result.fun))
@@ -113,7 +121,7 @@ def minimize_lbfgs(
     return f"lbfgs: {reason if status == LIMIT else result.message}"
 
 
-def _limit(at, max_iter, max_fun):
+def limit_reached(at: Progress, max_iter: int, max_fun: int) -> str | None:
     """The limit that has been reached, if one has."""
     if at.epochs >= max_iter:
         return f"{at.epochs} iterations"

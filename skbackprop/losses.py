@@ -1,4 +1,4 @@
-"""Losses: f and df/dA[L], side by side.
+"""Losses: f, df/dA[L] and d²f/dA[L]², side by side.
 
 A loss is a weighted sum over the m rows of a batch and over the outputs k,
 
@@ -14,7 +14,12 @@ so that the wᵢ of a batch have the sum 1 on average. Two methods:
 ``derivative(A, Y, weight=None, out=None)``
     df/dA, of A's shape.
 
-An object of a user's own with these two serves wherever a name does. More convenient is
+and a third one for derivatives of second order, where dℓ/da has a derivative everywhere:
+
+``second_derivative(A, Y, weight=None)``
+    d²f/da² of every entry a of A. It has A's shape, as f is a sum over the entries.
+
+An object of a user's own with the first two serves wherever a name does. More convenient is
 a subclass of :class:`Loss` that gives ℓ and dℓ/da elementwise: the mean, the weights and
 the best constant come with it.
 
@@ -35,11 +40,16 @@ from .settings import Settings
 
 Array = np.ndarray
 
+# Methods by which a subclass is another loss, and those that it does not inherit then.
+FORMULAS = {"elementwise", "elementwise_derivative", "value", "derivative", "derivative_Z"}
+SECOND = {"elementwise_second_derivative", "second_derivative", "second_derivative_Z"}
+
 
 class Loss(Settings):
     """f(A) = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ), from an elementwise ℓ and its derivative.
 
-    Subclasses define ``elementwise(A, Y)`` and ``elementwise_derivative(A, Y)``.
+    Subclasses define ``elementwise(A, Y)`` and ``elementwise_derivative(A, Y)``, and may define
+    ``elementwise_second_derivative(A, Y)``.
 
     Attributes
     ----------
@@ -67,6 +77,14 @@ class Loss(Settings):
     output_activation: ClassVar[str] = "identity"
     canonical: ClassVar[str | None] = None
 
+    def __init_subclass__(cls, **kwargs):
+        """Another ℓ does not inherit the second derivatives of the first."""
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if own.keys() & FORMULAS:
+            for name in SECOND - own.keys():
+                setattr(cls, name, getattr(Loss, name))
+
     def elementwise(self, A: Array, Y: Array) -> Array:
         """ℓ(a, y)."""
         raise NotImplementedError
@@ -74,6 +92,16 @@ class Loss(Settings):
     def elementwise_derivative(self, A: Array, Y: Array) -> Array:
         """dℓ/da."""
         raise NotImplementedError
+
+    def elementwise_second_derivative(self, A: Array, Y: Array) -> Array:
+        """d²ℓ/da², of a loss that is smooth."""
+        raise NotImplementedError(f"{self!r} has no second derivative")
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether there is d²ℓ/da²."""
+        cls, names = type(self), ("elementwise_second_derivative", "second_derivative")
+        return any(getattr(cls, name) is not getattr(Loss, name) for name in names)
 
     def value(self, A: Array, Y: Array, weight: Array | None = None) -> float:
         """f = Σᵢ wᵢ Σₖ ℓ(aᵢₖ, yᵢₖ)."""
@@ -105,6 +133,15 @@ class Loss(Settings):
 
     def derivative_Z(self, A, Y, weight=None, out=None) -> Array:
         """df/dZ[L] where loss and output activation cancel (``canonical``)."""
+        raise NotImplementedError
+
+    def second_derivative(self, A, Y, weight=None) -> Array:
+        """d²f/da² of every entry: row i is wᵢ d²ℓ/da²."""
+        _check_shapes(A, Y)
+        return _weigh(self.elementwise_second_derivative(A, Y), weight)
+
+    def second_derivative_Z(self, A, Y, weight=None) -> Array:
+        """d²f/dz² past the output activation, where ``derivative_Z`` gives df/dZ[L]."""
         raise NotImplementedError
 
     def check_targets(self, Y: Array) -> None:
@@ -145,7 +182,7 @@ def _weighted_mean(Y, weight):
 
 
 class SquaredError(Loss):
-    """f = 1/m ‖A - Y‖²_F;  df/dA = 2/m (A - Y).
+    """f = 1/m ‖A - Y‖²_F;  df/dA = 2/m (A - Y);  d²f/da² = 2/m.
 
     Summed over the outputs, as in the article: no factor ½ and no mean over outputs.
     """
@@ -159,6 +196,9 @@ class SquaredError(Loss):
 
     def elementwise_derivative(self, A, Y):
         return 2 * (A - Y)
+
+    def elementwise_second_derivative(self, A, Y):
+        return np.full_like(A, 2)
 
     def prepare(self, A, Y, weight, out, from_Z=False):
         if type(self) is not SquaredError:  # a subclass may have formulas of its own
@@ -177,7 +217,7 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    """ℓ = |a - y|;  dℓ/da = sign(a - y)."""
+    """ℓ = |a - y|;  dℓ/da = sign(a - y), with no derivative at a = y."""
 
     degree = 1
     translation_invariant = True
@@ -196,6 +236,7 @@ class Quantile(Loss):
     """ℓ = q (y - a) where y > a, else (1 - q) (a - y);  dℓ/da = -q or 1 - q, 0 at y = a.
 
     The pinball loss (Koenker & Bassett 1978), smallest at the quantile q of y given x.
+    dℓ/da has no derivative at a = y.
     """
 
     quantile: float = 0.5
@@ -218,7 +259,7 @@ class Huber(Loss):
 
     Huber 1964. δ is in units of the targets as the network sees them: standard deviations
     of y with ``standardize=True``. With δ = 1.35 standard deviations of normal errors the
-    estimate has 95 % of the efficiency of the mean.
+    estimate has 95 % of the efficiency of the mean. dℓ/da has no derivative at |r| = δ.
     """
 
     delta: float = 1.35
@@ -235,7 +276,7 @@ class Huber(Loss):
 
 
 class LogCosh(Loss):
-    """ℓ = log cosh(a - y);  dℓ/da = tanh(a - y).
+    """ℓ = log cosh(a - y);  dℓ/da = tanh(a - y);  d²ℓ/da² = 1 - tanh²(a - y).
 
     The unit of a - y is that of :class:`Huber`'s δ.
     """
@@ -252,9 +293,14 @@ class LogCosh(Loss):
     def elementwise_derivative(self, A, Y):
         return np.tanh(A - Y)
 
+    def elementwise_second_derivative(self, A, Y):
+        return 1 - np.square(np.tanh(A - Y))
+
 
 class Poisson(Loss):
-    """ℓ = y log(y/a) - y + a;  dℓ/da = 1 - y/a;  with a = exp z: dℓ/dz = a - y.
+    """ℓ = y log(y/a) - y + a;  dℓ/da = 1 - y/a;  d²ℓ/da² = y/a².
+
+    With a = exp z: dℓ/dz = a - y,  d²ℓ/dz² = a.
 
     Half the Poisson deviance, 0 at a = y.
     """
@@ -271,8 +317,14 @@ class Poisson(Loss):
     def elementwise_derivative(self, A, Y):
         return 1 - Y / A
 
+    def elementwise_second_derivative(self, A, Y):
+        return Y / A / A
+
     def derivative_Z(self, A, Y, weight=None, out=None):
         return _weigh(np.subtract(A, Y, out=out), weight)
+
+    def second_derivative_Z(self, A, Y, weight=None):
+        return _weigh(A.copy(), weight)
 
     def check_targets(self, Y):
         if (Y < 0).any():
@@ -287,7 +339,9 @@ class Poisson(Loss):
 
 
 class Gamma(Loss):
-    """ℓ = y/a - log(y/a) - 1;  dℓ/da = (a - y)/a²;  with a = exp z: dℓ/dz = 1 - y/a.
+    """ℓ = y/a - log(y/a) - 1;  dℓ/da = (a - y)/a²;  d²ℓ/da² = (2 y/a - 1)/a².
+
+    With a = exp z: dℓ/dz = 1 - y/a,  d²ℓ/dz² = y/a.
 
     Half the gamma deviance, 0 at a = y.
     """
@@ -304,9 +358,15 @@ class Gamma(Loss):
     def elementwise_derivative(self, A, Y):
         return (1 - Y / A) / A
 
+    def elementwise_second_derivative(self, A, Y):
+        return (2 * Y / A - 1) / A / A
+
     def derivative_Z(self, A, Y, weight=None, out=None):
         out = np.divide(Y, A, out=out)
         return _weigh(np.subtract(1, out, out=out), weight)
+
+    def second_derivative_Z(self, A, Y, weight=None):
+        return _weigh(Y / A, weight)
 
     def check_targets(self, Y):
         if (Y <= 0).any():
@@ -318,6 +378,8 @@ class Gamma(Loss):
 
 class CustomLoss(Loss):
     """A user's own object with ``value`` and ``derivative``, as a :class:`Loss`.
+
+    It is smooth if it has a ``second_derivative`` too.
 
     Its targets are neither scaled nor shifted: how it changes with y's units is unknown.
     """
@@ -340,6 +402,13 @@ class CustomLoss(Loss):
                 raise type(error)(f"the derivative() of loss cannot be used: {error}") from error
             return out
         return dA
+
+    def second_derivative(self, A, Y, weight=None):
+        return self.loss.second_derivative(A, Y, weight)
+
+    @property
+    def is_smooth(self):
+        return callable(getattr(self.loss, "second_derivative", None))
 
 
 def _weighted_quantile(Y, q, weight):

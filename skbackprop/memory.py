@@ -17,6 +17,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]  # stands in for a module, and is asked for
 
+LM_WEIGHTS = 4096  # at the most: a step solves as many equations, in 2 to 3 s for these
 UNASKED = 2**26  # bytes that are there: 64 MiB
 MEMINFO, STATM = Path("/proc/meminfo"), Path("/proc/self/statm")
 CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
@@ -106,7 +107,7 @@ def _text(path: Path) -> str:
 def check(
     params: dict[str, Any], optimizer: Any, sizes: list[int], one: bool, dtype: Any, n: int
 ) -> None:
-    """Raise a ValueError if a training needs more memory than there is.
+    """Raise a ValueError if a training needs more memory than there is, or than "lm" is meant for.
 
     What it needs is estimated from below: the vectors like theta and the matrices of a batch.
 
@@ -115,7 +116,7 @@ def check(
     params : dict
         The estimator's parameters.
     optimizer : Optimizer or None
-        None for "lbfgs".
+        None for "lbfgs" and "lm".
     sizes : list of int
         n[0], n[1], …, n[L]. Python's integers, which do not overflow.
     one : bool
@@ -126,7 +127,12 @@ def check(
         Rows to train on.
     """
     weights = [(rows + one) * columns for rows, columns in pairwise(sizes)]
-    of_weights = sum(weights) * _bytes_of_a_weight(params, optimizer, np.dtype(dtype))
+    if optimizer is None and params["solver"] == "lm":
+        if sum(weights) > LM_WEIGHTS:
+            raise ValueError(_refusal_of_lm(sizes, weights))
+        of_weights = sum(weights) ** 2 * 2 * 8  # the matrix and its factor, in float64
+    else:
+        of_weights = sum(weights) * _bytes_of_a_weight(params, optimizer, np.dtype(dtype))
     at_most = 200 if optimizer is None or params["batch_size"] == "auto" else params["batch_size"]
     rows = min(at_most, n)
     # A[l] of every layer, and df/dA[l], of which the layers share memory.
@@ -148,6 +154,15 @@ def _bytes_of_a_weight(params: dict[str, Any], optimizer: Any, dtype: np.dtype) 
     if isinstance(optimizer, Optimizer):  # a user's own is not called to find out
         vectors += sum(isinstance(M, np.ndarray) for M in optimizer.init(np.zeros(1)).values())
     return vectors * dtype.itemsize
+
+
+def _refusal_of_lm(sizes, weights) -> str:
+    return (
+        f"solver='lm' solves a system of as many equations as there are weights, at most "
+        f"{_number(LM_WEIGHTS)}; hidden_layer_sizes={shown(tuple(sizes[1:-1]))} between "
+        f"{_number(sizes[0])} features of X and {_number(sizes[-1])} outputs has "
+        f"{_number(sum(weights))}: take fewer or smaller hidden layers, or solver='lbfgs'"
+    )
 
 
 def _refusal(sizes, weights, of_weights, of_batch, rows, there) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .activations import ACTIVATIONS, Activation, CustomActivation
-from .losses import LOSSES, CustomLoss, Loss
+from .losses import LOSSES, CustomLoss, Loss, SquaredError
 from .messages import shown
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES, OfProgress
@@ -228,9 +228,12 @@ ACTIVATION_ATTRIBUTES = {
 SHARE = Number(0, 1, low_open=True, high_open=True)
 COUNT = Number(1, integer=True)
 
+# Solvers that go through all rows at every step; others are optimizers, for mini-batches.
+FULL_BATCH = ("lbfgs", "lm")
+
 RULES: dict[str, Any] = {
     "loss": NameOrObject(tuple(LOSSES), ("value", "derivative")),
-    "solver": NameOrObject((*OPTIMIZERS, "lbfgs"), ("init", "step")),
+    "solver": NameOrObject((*OPTIMIZERS, *FULL_BATCH), ("init", "step")),
     "alpha": Number(0),
     "batch_size": Either((OneOf(("auto",)), COUNT)),
     "learning_rate": NameOrObject(tuple(SCHEDULES)),
@@ -289,14 +292,29 @@ def checked(params: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
         if params[name] is not defaults[name]:  # which need no check
             check(name, params[name])
             params[name] = plain(params[name], rule)
-    if params["solver"] == "lbfgs":
-        for name, off in (("dropout", 0), ("clip_norm", None)):
-            if params[name] != off:
-                raise ValueError(
-                    f"{name}={shown(params[name])} needs a mini-batch solver; solver='lbfgs' "
-                    f"goes through all rows at every step: leave {name}={off!r}"
-                )
+    if is_full_batch(params["solver"]):
+        _check_full_batch(params)
     return params
+
+
+def is_full_batch(solver: Any) -> bool:
+    """Whether ``solver``, of which nothing has been checked yet, goes through all rows."""
+    return isinstance(solver, str) and solver in FULL_BATCH
+
+
+def _check_full_batch(params):
+    solver = params["solver"]
+    for name, off in (("dropout", 0), ("clip_norm", None)):
+        if params[name] != off:
+            raise ValueError(
+                f"{name}={shown(params[name])} needs a mini-batch solver; solver={solver!r} "
+                f"goes through all rows at every step: leave {name}={off!r}"
+            )
+    if solver == "lm" and type(resolve_loss(params)) is not SquaredError:
+        raise ValueError(
+            f"loss={shown(params['loss'])} is no sum of squares, which solver='lm' minimises: "
+            "use loss='squared_error', or solver='lbfgs'"
+        )
 
 
 def hidden_sizes(spec: Any) -> tuple[int, ...]:
@@ -377,9 +395,9 @@ def resolve_loss(params: dict[str, Any]) -> Loss:
 
 
 def resolve_optimizer(params: dict[str, Any]) -> Any:
-    """The optimizer of ``solver``; None for lbfgs, which is no update rule."""
+    """The optimizer of ``solver``; None for a full-batch solver, which is no update rule."""
     spec = params["solver"]
-    if spec == "lbfgs":
+    if is_full_batch(spec):
         return None
     return _make(OPTIMIZERS[spec], params) if isinstance(spec, str) else spec
 

@@ -19,6 +19,7 @@ from . import container
 from .architecture import architecture
 from .container import ModelFileError, RefusedError, demand
 from .messages import shown
+from .parameters import FULL_BATCH
 from .schema import (
     Choice,
     Curve,
@@ -67,7 +68,7 @@ GENERATOR = Record(
 ARCHITECTURE = Record(
     {
         "loss": Choice("loss"),
-        "solver": Choice("solver", "lbfgs"),
+        "solver": Choice("solver", *FULL_BATCH),
         "standardize": Flag(),
         "dtype": OrNone(Text()),
     }

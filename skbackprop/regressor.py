@@ -19,7 +19,12 @@ from .export import to_mlp_regressor
 from .messages import shown
 from .model import model_of
 from .quiet import quietly
-from .tables import checked_inputs, checked_table, checked_validation_table
+from .tables import (
+    checked_inputs,
+    checked_table,
+    checked_validation_table,
+    checked_weights,
+)
 
 VERSION = "_skbackprop_version"  # in a pickle
 
@@ -64,10 +69,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         object has ``value(Z, out)`` and ``derivative(Z, A, out)`` (see
         :mod:`skbackprop.activations`).
 
-    solver : {"adam", "sgd", "adamw", "rmsprop", "lbfgs"} or object, default="adam"
+    solver : {"adam", "sgd", "adamw", "rmsprop", "lbfgs", "lm"} or object, default="adam"
         "sgd" with ``momentum=0`` and ``batch_size=n`` is plain gradient descent. "adamw"
         applies `alpha` outside the gradient's moments. "lbfgs" goes through all rows at
-        every step; it is often the best choice below a few thousand rows. An object has
+        every step; it is often the best choice below a few thousand rows. "lm"
+        (Levenberg-Marquardt) does so too, and takes far fewer steps, each of which solves a
+        system of as many equations as there are weights: for ``loss="squared_error"`` and
+        at most 4,096 weights. An object has
         ``init(theta)`` and ``step(theta, gradient, learning_rate, state)`` (see
         :mod:`skbackprop.optimizers`).
 
@@ -79,7 +87,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     batch_size : int or "auto", default="auto"
         The most rows of a mini-batch; "auto" is ``min(200, n)``. The batches of an
-        epoch differ by one row at most. Not used by "lbfgs".
+        epoch differ by one row at most. Not used by "lbfgs" and "lm".
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle", \
 "coslog4"} or callable, default="constant"
@@ -96,7 +104,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Exponent of "invscaling".
 
     max_iter : int, default=200
-        The most epochs (passes over the rows); for "lbfgs", iterations.
+        The most epochs (passes over the rows); for "lbfgs" and "lm", iterations.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for every epoch.
@@ -110,19 +118,19 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     tol : float, default=1e-4
         An epoch is an improvement if it lowers the loss (of training, or of validation
         with `early_stopping`) by at least `tol`, on the scale of the standardised loss,
-        or raises the score by that much. For "lbfgs", the largest component of the
-        gradient at which it has converged.
+        or raises the score by that much. For "lbfgs" and "lm", the largest component
+        of the gradient at which they have converged.
 
     verbose : bool or int, default=False
         Whether to print a line an epoch, for every solver.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last one, optimizer and random numbers included:
-        20 epochs and 20 more are 40, bit for bit. ("lbfgs" keeps its weights and learns
-        the curvature anew. A schedule that is planned over max_iter starts anew.) A
-        change of data is welcome, and so is one of a parameter, which counts from then on;
-        but one of `loss`, `hidden_layer_sizes`, `activation`, `output_activation`, `solver`,
-        `fit_intercept`, `standardize` or `dtype` is refused.
+        20 epochs and 20 more are 40, bit for bit. ("lbfgs" and "lm" keep the weights
+        and learn the curvature or the damping anew. A schedule that is planned over max_iter
+        starts anew.) A change of data is welcome, and so is one of a parameter, which counts
+        from then on; but one of `loss`, `hidden_layer_sizes`, `activation`,
+        `output_activation`, `solver`, `fit_intercept`, `standardize` or `dtype` is refused.
 
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
@@ -147,7 +155,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Epochs without an improvement after which training stops.
 
     max_fun : int, default=15000
-        The most evaluations of the objective by "lbfgs".
+        The most evaluations of the objective by "lbfgs"; of "lm", steps that are tried.
 
     output_activation : str, object or None, default=None
         g[L]; None for what the loss asks for: "exp" for "poisson" and "gamma", else
@@ -527,14 +535,128 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             float32 does not hold y's units). Finite for every finite X: what would be beyond
             the largest number is that number.
         """
+        fitted, X = self._fitted_and_inputs(X)
+        y = model_of(fitted).predict(X)
+        return y[:, 0] if fitted["_y_ndim"] == 1 else y
+
+    def _fitted_and_inputs(self, X):
+        """What is fitted, and X checked against it."""
         fitted = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
         if not _is_plain(X, fitted):
             state = copy.copy(self)
             state.__dict__ = fitted  # a refit may have changed self since
             check_is_fitted(state)
             X = checked_inputs(state, X)
-        y = model_of(fitted).predict(X)
-        return y[:, 0] if fitted["_y_ndim"] == 1 else y
+        return fitted, X
+
+    @quietly
+    def predict_gradient(self, X):
+        """dy/dX, the derivative of every prediction by every feature, in the units of both.
+
+        Exact, by the rules that training uses: y_scale (dA[L]/dA[0]) / X_scale. Where relu or
+        another activation has a kink it is the slope of the piece that the row is on.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or \
+(n_samples, n_features, n_outputs)
+            Units of y for a unit of the feature, of the predictions' type (float64 where float32
+            does not hold those units). NaN in rows that overflow inside the network.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbackprop import BackpropRegressor
+        >>> X = np.linspace(-3, 3, 200)[:, None]
+        >>> model = BackpropRegressor(
+        ...     hidden_layer_sizes=(20,), activation="tanh", solver="lm", alpha=0, tol=1e-5,
+        ...     random_state=0,
+        ... ).fit(X, np.sin(X[:, 0]))
+        >>> model.predict_gradient([[0.0], [1.0]])[:, 0].round(1)  # the cosine
+        array([1. , 0.5])
+        """
+        from .derivatives import predict_gradient  # imported by those who ask for derivatives
+
+        fitted, X = self._fitted_and_inputs(X)
+        gradient = predict_gradient(model_of(fitted), X)
+        return gradient[..., 0] if fitted["_y_ndim"] == 1 else gradient
+
+    @quietly
+    def predict_hessian(self, X):
+        """d²y/dX², the second derivatives of every prediction, in the units of both.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block.
+
+        Returns
+        -------
+        hessian : ndarray of shape (n_samples, n_features, n_features) or \
+(n_samples, n_features, n_features, n_outputs)
+            A symmetric matrix for every row and output; type and NaN as in `predict_gradient`.
+
+        Raises
+        ------
+        ValueError
+            If an activation has no second derivative, as relu, leaky_relu, elu and selu have
+            none at 0, nor an object without ``second_derivative(Z, A)``; the message names it.
+        """
+        from .derivatives import predict_hessian
+
+        fitted, X = self._fitted_and_inputs(X)
+        hessian = predict_hessian(model_of(fitted), X)
+        return hessian[..., 0] if fitted["_y_ndim"] == 1 else hessian
+
+    @quietly
+    def marginal_effects(self, X, sample_weight=None):
+        """Average marginal effects: the (weighted) means of dy/dX over the rows of X.
+
+        What linear regression has coefficients for: by how much the prediction changes for a
+        unit of a feature, the others held, on average over the rows. For a feature of two values
+        it is still the derivative, and not the difference between the two.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        table : dict
+            A row for every feature (of several outputs, for every output and feature), to be
+            printed, or for ``pandas.DataFrame(table)``. Its columns are arrays:
+
+            - "feature": the name, of `feature_names_in_`, or x0, x1, …;
+            - "output": its number, if y has several columns;
+            - "effect": the mean of dy/dx;
+            - "std": the standard deviation of dy/dx over the rows, 0 for a linear model. (It is
+              not a standard error: it says nothing of other samples.)
+            - "elasticity": the mean of dy/dx · x / y, per cent of y for a per cent of x; NaN if
+              the prediction y of a row is 0, where it is not defined.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbackprop import BackpropRegressor
+        >>> X = np.random.default_rng(0).uniform(1, 2, (100, 2))
+        >>> model = BackpropRegressor(hidden_layer_sizes=(), solver="lm", alpha=0)
+        >>> model.fit(X, 3 * X[:, 0] - X[:, 1] + 5).marginal_effects(X)["effect"].round(3)
+        array([ 3., -1.])
+        """
+        from .effects import marginal_effects
+
+        fitted, X = self._fitted_and_inputs(X)
+        weight = checked_weights(sample_weight, X.shape[0])
+        names = fitted.get("feature_names_in_", [f"x{j}" for j in range(X.shape[1])])
+        return marginal_effects(model_of(fitted), X, weight, names)
 
     def save(self, path):
         """Write the fitted regressor to one file: numbers and names, no pickle, no code.
@@ -676,10 +798,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return isinstance(value, str) and value in names
 
     def _has_partial_fit(self):
-        if self._is_given("solver", "lbfgs"):
+        if parameters.is_full_batch(self.solver):
             raise AttributeError(
-                "partial_fit needs a mini-batch solver; solver='lbfgs' goes through all rows "
-                "at every step"
+                f"partial_fit needs a mini-batch solver; solver={str(self.solver)!r} goes through "
+                "all rows at every step"
             )
         return True
 
@@ -778,7 +900,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         }
         if fitting.reason in stopped:
             yield stopped[fitting.reason]
-        elif fitting.reason is not None and fitting.reason.startswith("lbfgs"):
+        elif fitting.reason is not None and fitting.reason.startswith(parameters.FULL_BATCH):
             yield f"{fitting.reason}, and it has not converged: see max_iter, max_fun and tol."
         if fitting.judgement == "restored":
             which = (
@@ -787,14 +909,15 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
         if fitting.judgement == "worse":
             rate = float(self.learning_rate_init)
-            remedy = "" if self.solver == "lbfgs" else f", or change learning_rate_init={rate:g}"
+            full_batch = parameters.is_full_batch(self.solver)
+            remedy = "" if full_batch else f", or change learning_rate_init={rate:g}"
             yield (
                 f"After epoch {epoch} the model is worse than predicting the mean of y: train for "
                 f"longer (max_iter){remedy}."
             )
 
     def _advice(self):
-        if self.solver == "lbfgs":
+        if parameters.is_full_batch(self.solver):
             advice = "scale the data, or raise alpha"
         else:
             advice = f"try a learning_rate_init below {float(self.learning_rate_init):g}"

@@ -13,6 +13,7 @@ import numpy as np
 from .blocks import blocks
 from .container import demand
 from .optimizers import OPTIMIZERS
+from .parameters import FULL_BATCH
 from .values import OBJECTS, TABLES, decode, encode
 
 Array = np.ndarray
@@ -270,7 +271,7 @@ class Record:
 
 
 class OptimizerState:
-    """The dict that an optimizer of the tables keeps: vectors, and counters."""
+    """The dict that a solver of the tables keeps: vectors, counters, and numbers."""
 
     def write(self, value, path, shelf):
         vector = Vector()
@@ -281,18 +282,17 @@ class OptimizerState:
 
     def read(self, tree, path, shelf):
         demand(type(tree) is dict, f"the value of {path}")
-        vector, count = Vector(np.float32, np.float64), Whole()
+        kinds = {str: Vector(np.float32, np.float64), float: Real()}
         return {
-            name: (vector if type(x) is str else count).read(x, f"{path}.{name}", shelf)
+            name: kinds.get(type(x), Whole()).read(x, f"{path}.{name}", shelf)
             for name, x in tree.items()
         }
 
 
 def check_optimizer_state(state: dict[str, Any], solver: Any, theta: Array) -> None:
     """Whether it is what that solver would have made for this theta."""
-    if solver == "lbfgs":
-        counts = all(type(value) is int for value in state.values())
-        demand(state.keys() <= {"evaluations"} and counts, "the state of lbfgs")
+    if isinstance(solver, str) and solver in FULL_BATCH:
+        _check_full_batch_state(dict(state), solver)
         return
     cls: Any = OPTIMIZERS[solver] if isinstance(solver, str) else type(solver)
     like = cls().init(theta[:1])
@@ -308,3 +308,12 @@ def check_optimizer_state(state: dict[str, Any], solver: Any, theta: Array) -> N
         else:
             fits = type(value) is int
         demand(fits, f"{name} of the optimizer")
+
+
+def _check_full_batch_state(state, solver):
+    """Nothing, where training would begin anew; else evaluations, and the damping of lm."""
+    evaluations, damping = state.pop("evaluations", 0), state.pop("damping", None)
+    fits = type(evaluations) is int and not state
+    if damping is not None:
+        fits = fits and solver == "lm" and type(damping) is float and 0 <= damping < math.inf
+    demand(fits, f"the state of {solver}")

@@ -52,7 +52,7 @@ def checked_table(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: boo
             f"{names[0]} and {names[1]} have inconsistent numbers of samples: "
             f"{X.shape[0]} and {len(Y)} rows"
         )
-    return (X, Y, _weights(sample_weight, len(Y), names[2])), ndim
+    return (X, Y, checked_weights(sample_weight, len(Y), names[2])), ndim
 
 
 def checked_validation_table(
@@ -103,7 +103,7 @@ def _reals(values: Any, name: str) -> Array:
     return M
 
 
-def _weights(weight: Any, n: int, name: str) -> Array | None:
+def checked_weights(weight: Any, n: int, name: str = "sample_weight") -> Array | None:
     """Weights of the rows, >= 0 and not all 0, as float64."""
     if weight is None:
         return None
@@ -117,6 +117,16 @@ def _weights(weight: Any, n: int, name: str) -> Array | None:
     if not np.isfinite(_sum(w)):
         raise ValueError(f"{name} has a sum beyond all numbers: divide by {w.max():g}")
     return w
+
+
+def checked_directions(v: Any, n: int) -> Array:
+    """Vectors of n numbers: one, or the columns of a matrix."""
+    V = _reals(v, "v")
+    if V.ndim not in (1, 2) or len(V) != n:
+        raise ValueError(
+            f"v must have the shape ({n},) of the weights, or ({n}, k); its shape is {V.shape}"
+        )
+    return V
 
 
 @quietly

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info
 
 from skbackprop import BackpropRegressor
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 
 SMALL = {"hidden_layer_sizes": (3,), "max_iter": 3, "batch_size": 10, "random_state": 0}
 
@@ -47,7 +48,7 @@ def is_whole(model, X):
     return True
 
 
-SOLVERS = [*OPTIMIZERS, "lbfgs"]
+SOLVERS = [*OPTIMIZERS, *FULL_BATCH]
 CALLS = {
     **{f"first fit, {s}": ({"solver": s}, None, "fit") for s in SOLVERS},
     "first fit, early stopping": ({"early_stopping": True}, None, "fit"),

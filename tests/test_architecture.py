@@ -26,6 +26,7 @@ KNOWS = {
     "scaling": {"blocks"},
     "workspace": {"blocks"},
     "network": {"blocks", "calculus", "workspace"},
+    "second_order": {"blocks", "calculus"},
     "bounded": set(),
     "feed": {"blocks"},
     "divergence": {"blocks", "feed"},
@@ -34,16 +35,19 @@ KNOWS = {
     "container": {"atomic"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
+    "lm": {"blocks", "feed", "lbfgs", "second_order", "training"},
     "stack": {"training"},
     "threads": set(),
     "monitoring": {"quiet"},
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "messages", "parameters", "settings"},
     "values": {"activations", "container", "losses", "optimizers", "parameters", "schedules"},
-    "schema": {"blocks", "container", "optimizers", "values"},
-    "persistence": {"architecture", "container", "messages", "schema", "values"},
+    "schema": {"blocks", "container", "optimizers", "parameters", "values"},
+    "persistence": {"architecture", "container", "messages", "parameters", "schema", "values"},
     "checkpoints": {"atomic", "container", "fingerprint", "parameters", "persistence"},
     "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
+    "derivatives": {"blocks", "calculus", "messages", "model", "second_order"},
+    "effects": {"derivatives", "model", "scaling"},
     "fitting": {
         "quiet",
         "architecture",
@@ -52,6 +56,7 @@ KNOWS = {
         "feed",
         "fingerprint",
         "lbfgs",
+        "lm",
         "losses",
         "memory",
         "model",
@@ -69,6 +74,8 @@ KNOWS = {
         "quiet",
         "callbacks",
         "checkpoints",
+        "derivatives",
+        "effects",
         "export",
         "fitting",
         "messages",
@@ -90,10 +97,20 @@ KNOWS = {
         "stack",
         "threads",
     },
-    "__init__": {"container", "many", "regressor"},
+    "products": {
+        "quiet",
+        "derivatives",
+        "fitting",
+        "losses",
+        "messages",
+        "regressor",
+        "second_order",
+        "tables",
+    },
+    "__init__": {"container", "many", "products", "regressor"},
 }
-MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "tables"}
-NUMPY_ALONE = ("calculus", "blocks", "workspace", "network", "container")
+MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "products", "tables"}
+NUMPY_ALONE = ("calculus", "blocks", "workspace", "network", "second_order", "container")
 
 
 def imports(module):

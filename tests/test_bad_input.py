@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from skbackprop import BackpropRegressor, fit_many
+from skbackprop.parameters import FULL_BATCH
 
 PARAMETERS = list(inspect.signature(BackpropRegressor).parameters)
 SMALL = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
@@ -277,6 +278,9 @@ def test_numpy_s_scalars_give_what_python_s_give(data, name, value, kind):
     [
         ({"solver": "lbfgs", "dropout": 0.5}, ("dropout", "lbfgs")),
         ({"solver": "lbfgs", "clip_norm": 1.0}, ("clip_norm", "lbfgs")),
+        ({"solver": "lm", "dropout": 0.5}, ("dropout", "lm")),
+        ({"solver": "lm", "clip_norm": 1.0}, ("clip_norm", "lm")),
+        ({"loss": "huber", "solver": "lm"}, ("loss", "solver", "lm")),
         ({"loss": "poisson", "output_activation": "identity"}, ("loss", "output_activation")),
         ({"loss": "gamma", "output_activation": "tanh"}, ("loss", "output_activation")),
         ({"activation": ["relu"], "hidden_layer_sizes": (2, 2)}, ("activation", "hidden layers")),
@@ -906,7 +910,7 @@ def test_objects_are_numbers_or_refused_by_name(entries, targets, weights, name,
 LARGE = np.finfo(np.float32).max / 2
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop", "lbfgs", "lm"])
 @pytest.mark.parametrize(
     "extra",
     [{}, {"early_stopping": True}, {"loss": "poisson"}, {"dropout": 0.2}, {"activation": "gelu"}],
@@ -915,7 +919,8 @@ LARGE = np.finfo(np.float32).max / 2
 def test_alarms_of_numpy_are_not_set_off(data, solver, extra, kind):
     X, y = data
     X, y = np.tile(X, (2, 1)), abs(np.tile(y, 2))
-    if solver == "lbfgs" and "dropout" in extra:
+    refuses = {"lbfgs": {"dropout"}, "lm": {"dropout", "loss"}}
+    if extra.keys() & refuses.get(solver, set()):
         pytest.skip("which it refuses")
     given_X = {
         "ordinary": X, "float32": X.astype(np.float32), "sparse": sparse.csr_array(X),
@@ -924,7 +929,7 @@ def test_alarms_of_numpy_are_not_set_off(data, solver, extra, kind):
     model = BackpropRegressor(solver=solver, **SMALL, **extra)
     with np.errstate(all="raise"):
         model.fit(given_X, y, np.ones(40), X_val=given_X, y_val=y)
-        if solver != "lbfgs":
+        if solver not in FULL_BATCH:
             model.partial_fit(given_X, y)
         assert np.isfinite(model.predict(given_X)).all()
 

@@ -22,6 +22,7 @@ from test_changed_parameters import CHANGES
 from skbackprop import BackpropRegressor, ModelFileError, checkpoints, fit_many
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.schedules import SCHEDULES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -30,7 +31,7 @@ X = rng.standard_normal((90, 3))
 y = np.exp(X[:, 0] - X[:, 1] * X[:, 2])
 SMALL = {"hidden_layer_sizes": (5,), "max_iter": 14, "random_state": 0, "checkpoint_every": 3}
 SETTINGS = {
-    **{f"solver={name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs")},
+    **{f"solver={name}": {"solver": name} for name in (*OPTIMIZERS, *FULL_BATCH)},
     **{f"loss={name}": {"loss": name} for name in LOSSES},
     **{f"rate={name}": {"learning_rate": name} for name in SCHEDULES},
     "momentum": {"solver": "sgd", "momentum": 0},
@@ -41,6 +42,9 @@ SETTINGS = {
     "best": {"max_time": 1000, "learning_rate_init": 0.3},
     "lbfgs early": {"solver": "lbfgs", "early_stopping": True, "n_iter_no_change": 3},
     "lbfgs few": {"solver": "lbfgs", "max_fun": 9},
+    "lm early": {"solver": "lm", "early_stopping": True, "n_iter_no_change": 3},
+    "lm few": {"solver": "lm", "max_fun": 9},
+    "lm in float32": {"solver": "lm", "dtype": "float32"},
     "whole": {"max_iter": 6},
     "lbfgs whole": {"solver": "lbfgs", "max_iter": 6},
     "dropout": {"dropout": 0.3, "batch_size": 20},

@@ -13,6 +13,8 @@ QUICK = {"learning_rate_init": 0.01, "max_iter": 100}
 ESTIMATORS = [
     BackpropRegressor(),
     *(BackpropRegressor(solver=solver, **QUICK) for solver in [*OPTIMIZERS, "lbfgs"]),
+    # Of 100 units a step takes as long as a hundred of lbfgs.
+    BackpropRegressor(solver="lm", hidden_layer_sizes=(10,), max_iter=100),
     *(BackpropRegressor(loss=loss, **QUICK) for loss in LOSSES),
     *(BackpropRegressor(loss=loss, solver="lbfgs", max_iter=100) for loss in LOSSES),
     BackpropRegressor(dropout=0.1),

@@ -178,7 +178,7 @@ def test_copies_and_pickles_during_refits_are_whole():
 # ----- training beside training --------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_of_two_fits_of_one_estimator_the_result_is_one_of_them(solver):
     tables = [table(columns=4), table(columns=6)]
     alone = [pickle.dumps(vars(fitted(columns=n, solver=solver))) for n in (4, 6)]
@@ -246,7 +246,7 @@ def test_a_fit_inside_a_fit_keeps_the_floating_point_settings(inner):
 
 
 @needs_fork
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_a_child_that_is_forked_during_a_fit_fits_and_predicts(solver):
     X = table()[0]
     model = fitted(solver=solver)
@@ -262,7 +262,7 @@ def test_a_child_that_is_forked_during_a_fit_fits_and_predicts(solver):
         codes.extend(in_child(in_a_child) for _ in range(2))
 
     def fits():
-        fitted((60, 60), solver=solver, max_iter=30)
+        fitted((8, 8) if solver == "lm" else (60, 60), solver=solver, max_iter=30)
 
     # On one BLAS thread, which a fit of this size has by itself unless a variable says otherwise:
     # before a fork OpenBLAS ends its threads, and a product that is shared among them at that

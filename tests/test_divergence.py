@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from skbackprop.feed import Data
 from skbackprop.losses import LOSSES
 from skbackprop.network import Network
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.scaling import Rows
 
 every_optimizer = pytest.mark.parametrize("solver", OPTIMIZERS)
@@ -153,7 +155,7 @@ def test_a_batch_that_ruins_the_moments_is_refused(data, solver, cause):
     assert np.isfinite(model.partial_fit(X, y).predict(X)).all()
 
 
-@pytest.mark.parametrize("solver", [*OPTIMIZERS, "lbfgs"])
+@pytest.mark.parametrize("solver", [*OPTIMIZERS, *FULL_BATCH])
 def test_a_model_that_is_worse_than_the_mean_says_so(data, solver):
     X, y = data
     model = BackpropRegressor(
@@ -165,8 +167,9 @@ def test_a_model_that_is_worse_than_the_mean_says_so(data, solver):
     assert r2_score(y + 100, model.predict(X)) < 0
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("solver", [*OPTIMIZERS, "lbfgs"])
+@pytest.mark.parametrize(
+    ("solver", "loss"), [*product([*OPTIMIZERS, "lbfgs"], LOSSES), ("lm", "squared_error")]
+)
 def test_an_ordinary_training_is_left_alone(data, loss, solver):
     X, y = data
     y = np.exp(y / 4) if LOSSES[loss].positive else y

@@ -17,6 +17,7 @@ from skbackprop.activations import ACTIVATIONS, Tanh
 from skbackprop.fitting import Fitting
 from skbackprop.losses import LOSSES, Huber, Loss, SquaredError
 from skbackprop.optimizers import OPTIMIZERS, SGD, Adam
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.schedules import SCHEDULES
 
 
@@ -559,6 +560,7 @@ class MySGD(SGD):
 
 ALONE = {
     "lbfgs": {"solver": "lbfgs"},
+    "lm": {"solver": "lm"},
     "adaptive": {"learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 2},
     "max_time": {"max_time": 1000},
     "loss": {"loss": Squared()},
@@ -580,7 +582,7 @@ def test_what_is_of_the_user_s_own_is_trained_by_itself(data, stacks, name):
     expected = separately(models, *data)
     stacks.clear()
     assert_same(fit_many(models, *data), expected)
-    assert sorted(stacks) == ([2] if name == "lbfgs" else [1, 1, 2])
+    assert sorted(stacks) == ([2] if name in FULL_BATCH else [1, 1, 2])
 
 
 def test_all_kinds_in_one_call(data, stacks):

@@ -43,7 +43,7 @@ def test_01_multi_output_gradient_is_that_of_the_reported_loss(n_outputs):
     assert loss[0] - loss[1] == pytest.approx(rate * np.vdot(gradient, gradient), rel=1e-3)
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop", "lbfgs", "lm"])
 @pytest.mark.parametrize("y_dtype", [np.float64, np.int64])
 def test_02_float32_inputs_train_in_float32(data, solver, y_dtype):
     X, y = data
@@ -69,7 +69,8 @@ def test_04_alpha_means_the_same_at_every_batch_size(data):
     """Without hidden layers the optimum is known; its ‖W‖² may not depend on the batch."""
     X, y = data
     norms = []
-    for solver, batch_size in [("lbfgs", "auto"), ("sgd", 120), ("sgd", 20), ("sgd", 5)]:
+    full_batch = [("lbfgs", "auto"), ("lm", "auto")]
+    for solver, batch_size in [*full_batch, ("sgd", 120), ("sgd", 20), ("sgd", 5)]:
         model = BackpropRegressor(
             hidden_layer_sizes=(), solver=solver, alpha=50, batch_size=batch_size, momentum=0,
             learning_rate="cosine", learning_rate_init=0.05, max_iter=400, tol=0, random_state=0,
@@ -77,7 +78,7 @@ def test_04_alpha_means_the_same_at_every_batch_size(data):
         ).fit(X, y)  # fmt: skip
         norms.append(np.sum(model.coefs_[0] ** 2))
     # Mini-batches end near the optimum: the rate goes to zero over 400 epochs.
-    assert norms == pytest.approx([norms[0]] * 4, rel=0.01)
+    assert norms == pytest.approx([norms[0]] * 5, rel=0.01)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -218,6 +219,7 @@ def test_09_every_partial_fit_has_its_own_order(data, batches):
 
 def test_10_lbfgs_has_no_partial_fit():
     assert not hasattr(BackpropRegressor(solver="lbfgs"), "partial_fit")
+    assert not hasattr(BackpropRegressor(solver="lm"), "partial_fit")
     assert hasattr(BackpropRegressor(), "partial_fit")
 
 

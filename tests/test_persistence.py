@@ -17,6 +17,7 @@ from skbackprop import BackpropRegressor, ModelFileError, container
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.schedules import SCHEDULES
 
 rng = np.random.default_rng(0)
@@ -34,7 +35,7 @@ OPTIONS = {
     **{f"loss={name}()": {"loss": cls()} for name, cls in LOSSES.items()},
     **{f"activation={name}": {"activation": name} for name in ACTIVATIONS},
     **{f"activation={name}()": {"activation": [cls()]} for name, cls in ACTIVATIONS.items()},
-    **{f"solver={name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs")},
+    **{f"solver={name}": {"solver": name} for name in (*OPTIMIZERS, *FULL_BATCH)},
     **{f"solver={name}()": {"solver": cls()} for name, cls in OPTIMIZERS.items()},
     **{f"rate={name}": {"learning_rate": name} for name in SCHEDULES},
     **{f"rate={name}()": {"learning_rate": cls()} for name, cls in SCHEDULES.items()},
@@ -83,7 +84,7 @@ def test_training_goes_on_as_if_it_had_not_been_saved(path, name):
     model = fit(**OPTIONS[name])
     loaded = again(model, path)
     for m in (model, loaded):
-        if m.solver != "lbfgs":
+        if m.solver not in FULL_BATCH:
             m.partial_fit(X, y).partial_fit(X[:20], y[:20])
         m.set_params(warm_start=True).fit(X, y)
     assert identical(vars(loaded), vars(model))

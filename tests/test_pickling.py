@@ -24,10 +24,11 @@ from skbackprop import BackpropRegressor, fit_many
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.schedules import SCHEDULES
 from skbackprop.settings import Settings
 
-SOLVERS = [*OPTIMIZERS, "lbfgs"]
+SOLVERS = [*OPTIMIZERS, *FULL_BATCH]
 
 
 class Cube:
@@ -275,7 +276,7 @@ def test_weights_are_kept_once(solver, warm_start, best):
     """And the optimizer's vectors; where the best weights predict, a warm start's last ones."""
     options = {"hidden_layer_sizes": (90, 90), "warm_start": warm_start, "early_stopping": best}
     model = fitted(f"solver {solver}", **options)
-    vectors = () if solver == "lbfgs" else OPTIMIZERS[solver]().init(model.theta_).values()
+    vectors = () if solver in FULL_BATCH else OPTIMIZERS[solver]().init(model.theta_).values()
     n = 1 + sum(map(np.size, vectors)) // model.theta_.size + (warm_start and best)
     file = io.BytesIO()
     joblib.dump(model, file)

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from itertools import product
 
 import joblib
 import numpy as np
@@ -37,11 +38,13 @@ from skbackprop.lbfgs import full_batch_rows
 from skbackprop.losses import LOSSES, Loss, Poisson, SquaredError
 from skbackprop.model import model_of
 from skbackprop.optimizers import OPTIMIZERS
-from skbackprop.parameters import RULES, resolve_activation
+from skbackprop.parameters import FULL_BATCH, RULES, resolve_activation
 from skbackprop.schedules import SCHEDULES
 
 MINI_BATCH = list(OPTIMIZERS)
-SOLVERS = [*MINI_BATCH, "lbfgs"]
+SOLVERS = [*MINI_BATCH, *FULL_BATCH]
+# "lm" minimises sums of squares alone.
+SOLVERS_AND_LOSSES = [*product([*MINI_BATCH, "lbfgs"], LOSSES), ("lm", "squared_error")]
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +76,11 @@ def test_every_parameter_of_mlpregressor_in_its_order_with_its_default():
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_every_fitted_attribute_of_mlpregressor(data, solver, early_stopping):
     X, y = data
     kwargs = {"solver": solver, "early_stopping": early_stopping, "max_iter": 20}
-    theirs = MLPRegressor(**kwargs).fit(X, y)
+    theirs = MLPRegressor(**{**kwargs, "solver": "adam" if solver == "lm" else solver}).fit(X, y)
     ours = BackpropRegressor(**kwargs).fit(X, y)
     public = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
     assert all(hasattr(ours, name) for name in public), public
@@ -170,8 +173,7 @@ def test_what_lbfgs_cannot_do_is_not_ignored(data, option):
 # ----- learning ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("solver", "loss"), SOLVERS_AND_LOSSES)
 def test_every_solver_learns_with_every_loss(data, solver, loss):
     X, y = data
     y = targets(loss, y)
@@ -367,8 +369,7 @@ def test_without_intercepts_nothing_is_centred(data):
 # ----- weights -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(("solver", "loss"), SOLVERS_AND_LOSSES)
 def test_integer_weights_are_repeated_rows(data, solver, loss):
     X, y = data
     y = targets(loss, y)
@@ -412,8 +413,9 @@ def test_bad_weights_are_refused(data, weight, message):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_early_stopping_restores_the_best_epoch(data, solver):
     X, y = data
+    sizes = (20, 20) if solver == "lm" else (100, 100)
     model = BackpropRegressor(
-        solver=solver, hidden_layer_sizes=(100, 100), early_stopping=True, alpha=0, random_state=1,
+        solver=solver, hidden_layer_sizes=sizes, early_stopping=True, alpha=0, random_state=1,
         learning_rate_init=0.01, max_iter=500, tol=0,
     )  # fmt: skip
     model.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
@@ -854,8 +856,9 @@ def test_scoring_monitor_in_a_grid_search(data):
 def test_fit_warns_at_max_iter_and_not_where_a_schedule_was_planned_to_end(data):
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(3\)"):
         BackpropRegressor(max_iter=3).fit(*data)
-    with pytest.warns(ConvergenceWarning, match="lbfgs: .*max_iter, max_fun"):
-        BackpropRegressor(max_iter=3, solver="lbfgs").fit(*data)
+    for solver in FULL_BATCH:
+        with pytest.warns(ConvergenceWarning, match=f"{solver}: 3 iter.*max_iter, max_fun"):
+            BackpropRegressor(max_iter=3, solver=solver).fit(*data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         settings = {"learning_rate": "cosine", "learning_rate_init": 0.02, "random_state": 0}

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from skbackprop import BackpropRegressor, fit_many
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.threads import VARIABLES
 
-SOLVERS = [*OPTIMIZERS, "lbfgs"]
+SOLVERS = [*OPTIMIZERS, *FULL_BATCH]
 SMALL = {"hidden_layer_sizes": (9, 5), "max_iter": 4, "batch_size": 30, "random_state": 7}
 # What has random numbers of its own.
 RANDOM = {"dropout": 0.2, "early_stopping": True}
@@ -34,7 +36,7 @@ def data(n=150, columns=4):
 
 
 def small(solver="adam", **options):
-    random = {} if solver == "lbfgs" else RANDOM
+    random = {} if solver in FULL_BATCH else RANDOM
     return BackpropRegressor(solver=solver, **(SMALL | random | options))
 
 
@@ -142,7 +144,7 @@ def test_a_fresh_interpreter(hash_seed):
     assert out.split() == [hashlib.sha256(here(s)).hexdigest() for s in SOLVERS]
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_cross_validation_with_any_number_of_jobs(solver):
     X, y = data()
     one, two = (cross_val_score(small(solver), X, y, cv=3, n_jobs=n) for n in (1, 2))
@@ -191,6 +193,7 @@ def predictions(n_threads, solver, **options):
     """Of a network whose products are worth two threads: 1000 · 300 · 300 = 9e7."""
     X, y = data(1000, 50)
     with threadpool_limits(n_threads, user_api="blas"):
+        options |= {"hidden_layer_sizes": 10} if solver == "lm" else {}  # 1000 · 521²: as much
         model = BackpropRegressor(solver=solver, **LARGE | options)
         predicted = model.fit(X, y).predict(X)
     assert predicted.dtype == (options.get("dtype") or X.dtype)
@@ -210,8 +213,11 @@ def test_float32_is_near_float64(solver):
     assert not np.array_equal(single, double)
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("table", [(1000, 50), (20_000, 4)])
+@pytest.mark.parametrize(
+    ("solver", "table"),
+    # Of "lm" a product has as many columns as there are weights.
+    [*product(["adam", "lbfgs"], [(1000, 50), (20_000, 4)]), ("lm", (400, 4)), ("lm", (40, 20))],
+)
 def test_below_a_thread_s_worth_their_number_changes_no_bit(solver, table, monkeypatch):
     """As in a worker of joblib, which has fewer: the scaling statistics included."""
     for variable in VARIABLES:  # by which somebody chooses a number that a fit leaves alone

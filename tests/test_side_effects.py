@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,9 @@ from skbackprop import BackpropRegressor, fit_many
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.parameters import FULL_BATCH
 
-SOLVERS = [*OPTIMIZERS, "lbfgs"]
+SOLVERS = [*OPTIMIZERS, *FULL_BATCH]
 SMALL = {"hidden_layer_sizes": (5,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 
 
@@ -69,6 +71,7 @@ def use(model, X, y, **weights):
     """Every method of a regressor that takes data, and the attributes that are computed."""
     model.fit(X, y, **weights)
     model.predict(X), model.score(X, y), model.coefs_, model.intercepts_
+    model.predict_gradient(X), model.marginal_effects(X, **weights)
     if hasattr(model, "partial_fit"):
         model.partial_fit(X, y, **weights)
     return model
@@ -86,7 +89,7 @@ def misuse(model, X, y):
     def fail(progress):
         raise RuntimeError("from the schedule")
 
-    if model.solver != "lbfgs":
+    if model.solver not in FULL_BATCH:
         with pytest.raises(RuntimeError, match="from the schedule"):
             model.set_params(max_iter=3, learning_rate=fail).fit(X, y)
 
@@ -150,8 +153,9 @@ def test_nothing_is_printed_unless_asked_for(solver, capfd):
     assert out.count("Epoch ") == model.n_iter_ and err == ""
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("solver", "loss"), [*product([*OPTIMIZERS, "lbfgs"], LOSSES), ("lm", "squared_error")]
+)
 def test_no_warning_but_of_convergence(solver, loss):
     for activation in ACTIVATIONS:
         options = SMALL | {"learning_rate_init": 1e-5}  # at 1e-3 exp and gamma diverge: an error

@@ -16,7 +16,7 @@ from skbackprop.model import Model
 from skbackprop.network import Network
 from skbackprop.scaling import Rows, standardization, target_standardization
 
-SOLVERS = ("adam", "sgd", "lbfgs")
+SOLVERS = ("adam", "sgd", "lbfgs", "lm")
 DTYPES = (np.float32, np.float64)
 # The same examples in every run, so that a failure is one for everybody.
 few = settings(derandomize=True, database=None, deadline=None, max_examples=25)
