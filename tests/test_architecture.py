@@ -17,7 +17,9 @@ KNOWS = {
     "messages": set(),
     "blocks": set(),
     "quiet": set(),
-    "calculus": {"blocks"},
+    "differences": set(),
+    "reports": set(),
+    "calculus": {"blocks", "differences", "reports"},
     "activations": {"blocks", "settings"},
     "losses": {"blocks", "calculus", "settings"},
     "optimizers": {"settings"},
@@ -39,6 +41,30 @@ KNOWS = {
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "messages", "parameters", "settings"},
     "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
+    "contracts": {"reports"},
+    "activation_contract": {
+        "blocks",
+        "contracts",
+        "differences",
+        "messages",
+        "parameters",
+        "quiet",
+        "reports",
+    },
+    "loss_contract": {
+        "activations",
+        "blocks",
+        "contracts",
+        "differences",
+        "losses",
+        "messages",
+        "parameters",
+        "quiet",
+        "reports",
+    },
+    "definition": set(),
+    "trained": {"blocks", "feed", "training"},
+    "rules": {"calculus", "definition", "losses", "trained"},
     "fitting": {
         "quiet",
         "architecture",
@@ -83,10 +109,25 @@ KNOWS = {
         "stack",
         "threads",
     },
-    "__init__": {"many", "regressor"},
+    "checking": {
+        "architecture",
+        "definition",
+        "differences",
+        "fitting",
+        "lbfgs",
+        "messages",
+        "model",
+        "quiet",
+        "regressor",
+        "reports",
+        "rules",
+        "tables",
+        "trained",
+    },
+    "__init__": {"activation_contract", "checking", "loss_contract", "many", "regressor"},
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "tables"}
-NUMPY_ALONE = ("calculus", "blocks", "workspace", "network", "container")
+NUMPY_ALONE = ("differences", "calculus", "blocks", "workspace", "network", "container")
 
 
 def imports(module):
