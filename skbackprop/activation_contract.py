@@ -14,6 +14,7 @@ from .reports import Line, Report, line_of
 
 Array = np.ndarray
 
+BETWEEN = 0.5  # at a kink
 FLOAT32 = 1e-4  # a few operations in float32, relative to 1 or to the value
 
 
@@ -81,7 +82,7 @@ def _derivative_of_activation(g, Z) -> Line:
         found = slopes(lambda t: g.value(Z + t * step) / step)
         if d.shape != Z.shape:
             return Line(rule, "wrong", note=f"g'(Z) has shape {d.shape} for Z of {Z.shape}")
-        return line_of(compare(found, d, np.maximum(1, abs(found.both))), rule)
+        return line_of(compare(found, d, np.maximum(1, abs(found.both)), BETWEEN), rule)
     except Exception as error:
         return Line(rule, "wrong", note=f"{type(error).__name__}: {error}")
 

@@ -97,14 +97,7 @@ def check_gradients(
     True
     """
     fitting, table = _set_up(estimator, X, y, sample_weight)
-    rows, at_kinks = _rows_off_kinks(fitting, table)
-    t = trained(fitting.objective, fitting.data, fitting.model.theta, rows, _batch_rows(fitting))
-    f = _definition(fitting, table, rows, t.D)
-    if not np.isfinite(f.value()):
-        raise ValueError(
-            f"the objective must be finite to be differentiated; for these weights and data it "
-            f"is {f.value()}"
-        )
+    rows, t, f, at_kinks = _off_kinks(fitting, table)
     lines = _lines(f, t, fitting, _dense(table[0], fitting.data.of_table(rows)), at_kinks)
     return Report("check_gradients", _about(fitting, len(rows), len(table[1])), lines)
 
@@ -144,26 +137,40 @@ def _dense(X, index) -> Array:
 
 
 class AtKinks(NamedTuple):
-    """Entries of each Z[l] and rows of A[L] at a kink, and whether every row has one."""
+    """Entries of each Z[l], and rows of A[L], at a kink."""
 
     entries: list[int]
     losses: int
-    all_rows: bool
 
 
-def _rows_off_kinks(fitting, table) -> tuple[Array, AtKinks]:
-    """Rows to look at, and what was found at a kink when they were chosen."""
-    n = len(fitting.data)
+def _off_kinks(fitting, table) -> tuple[Array, Trained, Definition, AtKinks]:
+    """Rows without a kink, and both sides for them; and what was at a kink at first."""
+    n, counted = len(fitting.data), None
     rows = np.linspace(0, n - 1, min(n, ROWS)).astype(np.intp)
-    f = _definition(fitting, table, rows)
-    entries, at_kink = [0], _loss_at_kink(f)
-    losses = int(at_kink.sum())
-    for l in range(1, f.L + 1):
-        kinks = _activation_at_kink(f, l)
-        entries.append(int(kinks.sum()))
-        at_kink |= kinks.any(axis=1)
-    all_rows = bool(at_kink.all())
-    return rows if all_rows else rows[~at_kink], AtKinks(entries, losses, all_rows)
+    while True:  # with dropout every choice of the rows has other masks, and kinks
+        t = _trained(fitting, rows)
+        f = _definition(fitting, table, rows, t.D)
+        if not np.isfinite(f.value()):
+            raise ValueError(
+                f"the objective must be finite; for these weights and data {f.value()}"
+            )
+        losses = _loss_at_kink(f)
+        units = [_activation_at_kink(f, l) for l in range(1, f.L + 1)]
+        at_kink = np.any([losses, *(kinks.any(axis=1) for kinks in units)], axis=0)
+        counted = counted or ([0, *(int(kinks.sum()) for kinks in units)], int(losses.sum()))
+        if not at_kink.any() or at_kink.all():
+            return rows, t, f, AtKinks(*counted)
+        rows = rows[~at_kink]
+
+
+def _trained(fitting, rows) -> Trained:
+    """What training computes for these rows, in a batch as large as its own."""
+    if fitting.optimizer is not None:
+        least = fitting.how.batch_size
+    else:
+        least = min(full_batch_rows(fitting.model.layer_sizes), len(fitting.data))
+    theta = fitting.model.theta
+    return trained(fitting.objective, fitting.data, theta, rows, min(least, LARGEST))
 
 
 def _activation_at_kink(f: Definition, l: int) -> Array:
@@ -181,13 +188,6 @@ def _loss_at_kink(f: Definition) -> Array:
     return is_kink(found, TOLERANCE * abs(found.both).max())
 
 
-def _batch_rows(fitting) -> int:
-    """Rows of training's batches."""
-    if fitting.optimizer is not None:
-        return min(fitting.how.batch_size, LARGEST)
-    return min(full_batch_rows(fitting.model.layer_sizes), len(fitting.data), LARGEST)
-
-
 # ----- the lines of the report ------------------------------------------------------------
 
 
@@ -201,8 +201,6 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
     units = fitting.model.X_shift, fitting.model.X_scale
     for d in derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units):
         found = compare_matrix(d.f, d.M, d.dM, d.size)
-        if at_kinks.all_rows and found.at_random:  # of several kinks at once anything may come
-            found = found._replace(kinks=found.kinks | found.wrong, wrong=found.wrong & False)
         line = line_of(found, d.text, d.layer, _source(d.uses, bad))
         of_loss = d.uses == (f"A[{f.L}]",)
         lines.append(replace(line, kinks=line.kinks + at_kinks.losses) if of_loss else line)

@@ -8,8 +8,6 @@ no biases inside the products. Every matrix may be replaced, by a stack of other
 it is computed again.
 """
 
-from typing import Any
-
 import numpy as np
 
 Array = np.ndarray
@@ -61,18 +59,21 @@ class Definition:
         return self.g[l].value(Z.reshape(-1, Z.shape[-1])).reshape(Z.shape)
 
     def with_A(self, l: int, A: Array) -> Array:
-        """f with others in the place of A[l], for a stack of them."""
+        """f with others in the place of A[l], for a stack of them, and without the penalty.
+
+        A constant changes no derivative, but beside a large one differences would be all rounding.
+        """
         for k in range(l + 1, self.L + 1):
             A = self.activation(k, self.H(k - 1, A) @ self.W[k] + self.b[k])
         losses = [self.loss.value(matrix, self.Y, self.weight) for matrix in A]
-        return np.array(losses) + self._penalty()
+        return np.array(losses)
 
     def with_Z(self, l: int, Z: Array) -> Array:
         """Likewise for Z[l]."""
         return self.with_A(l, self.activation(l, Z))
 
     def with_W(self, l: int, W: Array) -> Array:
-        """Likewise for W[l]."""
+        """Likewise for W[l], with the change of the penalty."""
         f = self.with_Z(l, self.H(l - 1) @ W + self.b[l])
         if self.penalty:
             change = (W - self.W[l]) * (W + self.W[l])
@@ -85,9 +86,5 @@ class Definition:
 
     def value(self) -> float:
         """f."""
-        return float(self.with_A(self.L, self.A[self.L][None])[0])
-
-    def _penalty(self) -> Any:
-        if not self.penalty:
-            return 0.0
-        return self.penalty / 2 * sum(float(np.sum(W * W)) for W in self.W[1:])
+        loss = self.loss.value(self.A[self.L], self.Y, self.weight)
+        return float(loss + self.penalty / 2 * sum(np.sum(W * W) for W in self.W[1:]))

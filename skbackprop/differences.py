@@ -30,6 +30,7 @@ Array = np.ndarray
 STEPS = 10.0 ** -np.arange(3, 9)
 ROUNDING = 2.0**-50  # of a value of f, relative: a few operations' worth
 TOLERANCE = 1e-6  # a right derivative is within 1e-9, a wrong one seldom within 1e-3
+MARGIN = 10.0  # see compare
 RESOLVED = 1e-3  # an error bar beyond which differences say nothing
 ENTRIES = 256  # the most that are compared one by one
 DIRECTIONS = 16
@@ -37,13 +38,17 @@ AT_ONCE = 2**18  # entries of the directions that are followed at the same time
 
 
 class Slopes(NamedTuple):
-    """φ'(0) by differences from both sides, from the right and the left, with error bars."""
+    """φ'(0) by differences: of both sides, of the right and of the left, with error bars."""
 
     both: Array
+    bar: Array
     right: Array
     left: Array
-    bar: Array
     one_sided_bar: Array
+    # Of the step at which right and left are the least apart, rounding counted in:
+    close: Array  # the difference of both sides,
+    apart: Array  # how far apart they are,
+    rounding: Array
 
 
 def slopes(phi: Callable[[float], Any]) -> Slopes:
@@ -53,10 +58,14 @@ def slopes(phi: Callable[[float], Any]) -> Slopes:
     h = STEPS.reshape(-1, *[1] * middle.ndim)
     largest = np.maximum(np.maximum(abs(after), abs(before)), abs(middle))
     rounding = ROUNDING * largest / h
-    both, bar = _settled((after - before) / (2 * h), rounding)
-    right, right_bar = _settled(_extrapolated((after - middle) / h), rounding[1:])
-    left, left_bar = _settled(_extrapolated((middle - before) / h), rounding[1:])
-    return Slopes(both, right, left, bar, right_bar + left_bar)
+    D, right, left = (after - before) / (2 * h), (after - middle) / h, (middle - before) / h
+    apart = abs(right - left)
+    both, bar = _settled(D, rounding)
+    right, right_bar = _settled(_extrapolated(right), rounding[1:])
+    left, left_bar = _settled(_extrapolated(left), rounding[1:])
+    closest = _finite(apart + rounding).argmin(axis=0)
+    at_closest = (_pick(M, closest) for M in (D, apart, rounding))
+    return Slopes(both, bar, right, left, right_bar + left_bar, *at_closest)
 
 
 def _extrapolated(D: Array) -> Array:
@@ -66,10 +75,18 @@ def _extrapolated(D: Array) -> Array:
 
 def _settled(D: Array, rounding: Array) -> tuple[Array, Array]:
     """The difference that agrees best with that of the longer step, and how well."""
-    bars = abs(np.diff(D, axis=0)) + rounding[1:]
-    bars = np.where(np.isfinite(bars), bars, np.inf)
-    best = bars.argmin(axis=0)[None]
-    return np.take_along_axis(D[1:], best, 0)[0], np.take_along_axis(bars, best, 0)[0]
+    bars = _finite(abs(np.diff(D, axis=0)) + rounding[1:])
+    best = bars.argmin(axis=0)
+    return _pick(D[1:], best), _pick(bars, best)
+
+
+def _finite(bars: Array) -> Array:
+    return np.where(np.isfinite(bars), bars, np.inf)
+
+
+def _pick(M: Array, index: Array) -> Array:
+    """M[index], entry by entry."""
+    return np.take_along_axis(M, index[None], 0)[0]
 
 
 class Comparison(NamedTuple):
@@ -81,7 +98,7 @@ class Comparison(NamedTuple):
     bars: Array
     wrong: Array  # bool, like the next two
     kinks: Array
-    unclear: Array  # too rough or too noisy a function
+    unclear: Array  # the function too noisy, or the derivative too small beside it
     at_random: bool = False  # along random directions, not entry by entry
 
     @property
@@ -100,18 +117,26 @@ class Comparison(NamedTuple):
         return c if np.linalg.norm(d - c * D) <= RESOLVED * np.linalg.norm(d) else None
 
 
-def compare(found: Slopes, derivative: Array, size: Any) -> Comparison:
-    """The `derivative` that is claimed beside the slopes found; errors in units of `size`."""
+def compare(found: Slopes, derivative: Array, size: Any, margin: float = MARGIN) -> Comparison:
+    """The `derivative` that is claimed beside the slopes found; errors in units of `size`.
+
+    It is wrong if it differs from both sides' difference by more than the error bar, and by more
+    than `margin` times what the sides differ by at the step where that is least: with 1/2, if it
+    is not between them. A larger one is for several kinks in one place or near it, each with a
+    slope between its two, the sum of which may be anywhere.
+    """
     size = np.maximum(size, np.finfo(float).tiny)
     errors, bars = abs(derivative - found.both) / size, found.bar / size
     errors = np.where(np.isfinite(errors), errors, np.inf)
-    slack = TOLERANCE * size + 10 * found.one_sided_bar
-    low, high = np.minimum(found.right, found.left), np.maximum(found.right, found.left)
-    between = (low - slack <= derivative) & (derivative <= high + slack)
-    kinks = is_kink(found, TOLERANCE * size) & between
-    wrong = ~kinks & (errors > np.maximum(TOLERANCE, 10 * bars))
-    unclear = ~kinks & ~wrong & ~(bars <= RESOLVED)
-    return Comparison(derivative, found.both, errors, bars, wrong, kinks, unclear)
+    agrees, resolved = errors <= np.maximum(TOLERANCE, 10 * bars), bars <= RESOLVED
+    slack = TOLERANCE * size + 10 * found.rounding
+    near = abs(derivative - found.close) <= margin * found.apart + slack
+    at_kink = is_kink(found, TOLERANCE * size) & near
+    wrong = ~agrees & ~near & ~at_kink
+    kinks = at_kink | (~agrees & near & resolved)
+    return Comparison(
+        derivative, found.both, errors, bars, wrong, kinks, ~(wrong | kinks | resolved)
+    )
 
 
 def is_kink(found: Slopes, least: Any) -> Array:
@@ -119,7 +144,9 @@ def is_kink(found: Slopes, least: Any) -> Array:
     return abs(found.right - found.left) > least + 10 * found.one_sided_bar
 
 
-def compare_matrix(f: Callable[[Array], Any], M: Array, dM: Array, size: Any = 0.0) -> Comparison:
+def compare_matrix(
+    f: Callable[[Array], Any], M: Array, dM: Array, size: Any = 0.0, margin: float = MARGIN
+) -> Comparison:
     """dM, which is to be df/dM, beside differences of f.
 
     Parameters
@@ -130,6 +157,8 @@ def compare_matrix(f: Callable[[Array], Any], M: Array, dM: Array, size: Any = 0
     size : array like dM, or 0
         That of the terms of which every entry of dM is the sum: where these cancel, at a minimum
         above all, the sum is no measure of their rounding.
+    margin : float
+        See :func:`compare`.
 
     Notes
     -----
@@ -146,7 +175,7 @@ def compare_matrix(f: Callable[[Array], Any], M: Array, dM: Array, size: Any = 0
     size = size.max(initial=0.0) if one_by_one else np.linalg.norm(size)
     # That of the differences where a derivative is wrong by being 0, or no number.
     size = np.nanmax([size, abs(everything.both).max(initial=0.0)])
-    found = compare(everything, np.concatenate(derivatives), size)
+    found = compare(everything, np.concatenate(derivatives), size, margin)
     return found._replace(at_random=not one_by_one)
 
 

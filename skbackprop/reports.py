@@ -6,7 +6,8 @@ from html import escape
 from typing import Any
 
 COLUMNS = ("layer", "rule", "relative error", "± of differences", "compared", "result")
-STYLE = {"wrong": "color: #b00020; font-weight: bold", "unclear": "color: #b00020"}
+STYLE = {"wrong": "color: #b00020; font-weight: bold"}
+UNKNOWN = {"kink": "only at kinks", "unclear": "too small beside the objective to compare"}
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,9 @@ class Line:
     rule : str
         The equation, such as ``dW[2] = A[1]ᵀ dZ[2]``.
     status : {"ok", "wrong", "follows", "kink", "unclear"}
-        "follows": wrong, as what it is computed from is. "kink": there is no derivative to compare
-        with. "unclear": differences are too noisy to tell.
+        "follows": wrong, as what it is computed from is. Two say that nothing is known: "kink",
+        where there is no derivative to compare with, and "unclear", where differences are too
+        noisy, such as those of an objective of 1 with a derivative of 1e-14.
     layer : int or None
     error : float or None
         The largest error, relative to the size of the derivative.
@@ -50,8 +52,8 @@ class Line:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the rule does not hold, or cannot be seen to."""
-        return self.status in ("wrong", "follows", "unclear")
+        """Whether the rule is seen not to hold."""
+        return self.status in ("wrong", "follows")
 
     def cells(self) -> tuple[str, ...]:
         """The line as text, column by column."""
@@ -60,8 +62,10 @@ class Line:
         compared = "" if self.compared is None else f"{self.compared} {self.of}"
         if self.kinks:
             compared += f", {self.kinks} at kinks"
-        status = self.status.upper() if self.status in STYLE else self.status
-        return (layer, self.rule, *numbers, compared, f"{status} {self.note}".strip())
+        result = f"{self.status} {self.note}".strip()
+        if self.status in STYLE:
+            result = f"{self.status.upper()}: {self.note}".removesuffix(": ")
+        return (layer, self.rule, *numbers, compared, result)
 
 
 class Report(Sequence):
@@ -73,8 +77,8 @@ class Report(Sequence):
         What was checked, and with what.
     lines : list of Line
     passed : bool
-        Whether no line is wrong, and none unclear. A line at a kink is neither right nor wrong,
-        and the table shows it.
+        Whether no line is wrong; also ``bool(report)``. Where nothing is known the verdict, the
+        first line of the table, says so.
     faults : list of Line
         Those that are wrong by themselves; the first is where the computation first goes wrong.
     """
@@ -89,8 +93,8 @@ class Report(Sequence):
 
     @property
     def faults(self) -> list[Line]:
-        """The lines that are wrong and do not follow from another, or unclear."""
-        return [line for line in self.lines if line.status in ("wrong", "unclear")]
+        """The lines that are wrong and do not follow from another."""
+        return [line for line in self.lines if line.status == "wrong"]
 
     def __bool__(self) -> bool:
         return self.passed
@@ -113,8 +117,11 @@ class Report(Sequence):
         """One sentence."""
         if not self.passed:
             return "FAILED: " + "; ".join(line.rule for line in self.faults)
-        kinks = [line.rule.partition(" =")[0] for line in self.lines if line.status == "kink"]
-        return "passed" + (f", but {', '.join(kinks)} only at kinks" if kinks else "")
+        parts = ["passed"]
+        for status, why in UNKNOWN.items():
+            names = [line.rule.partition(" =")[0] for line in self.lines if line.status == status]
+            parts += [f"{', '.join(names)} {why}"] if names else []
+        return ", but ".join(parts)
 
     def __str__(self) -> str:
         columns = list(self._columns())
@@ -153,11 +160,13 @@ def line_of(found: Any, rule: str, layer: int | None = None, source: str = "") -
         status, note = "follows", f"from {source}"
     elif found.wrong.any():
         status, factor = "wrong", found.factor
-        note = "" if factor is None else f"by the factor {factor:.6g}"
-    elif found.unclear.any():
-        status, note = "unclear", f"{found.unclear.sum()} too noisy to compare"
+        note = "" if factor is None else f"{factor:.6g} times what it should be"
+    elif n:
+        status, note = "ok", ""
     else:
-        status, note = ("kink" if found.kinks.any() and not n else "ok"), ""
+        status, note = ("kink" if found.kinks.any() else "unclear"), ""
+    if found.unclear.any():
+        note = f"{note}, {found.unclear.sum()} unclear".removeprefix(", ")
     error, bar = (float(x[found.compared].max()) if n else None for x in (found.errors, found.bars))
     of, kinks = "directions" if found.at_random else "entries", int(found.kinks.sum())
     return Line(rule, status, layer, error, bar, n, of, kinks, note, factor)

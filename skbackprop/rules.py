@@ -91,8 +91,9 @@ def _dZ(f, t, l, loss):
     text, uses = f"dA[{l}] ⊙ g[{l}]'(Z[{l}])", (f"dA[{l}]", f"A[{l}]")
     if loss is not None:
         text, uses = f"derivative_Z of {_name(loss)}", (f"A[{l}]",)
+    size = 0.0 if loss is not None else abs(t.dA[l])  # g' = 1 - a² vanishes by cancelling
     return Derivative(
-        f"dZ[{l}]", l, f"dZ[{l}] = {text}", f.Z[l], t.dZ[l], 0.0, lambda Z: f.with_Z(l, Z), uses
+        f"dZ[{l}]", l, f"dZ[{l}] = {text}", f.Z[l], t.dZ[l], size, lambda Z: f.with_Z(l, Z), uses
     )
 
 
