@@ -7,14 +7,14 @@ import numpy as np
 from .blocks import run
 from .contracts import copies, differs, held, problem_of_out
 from .differences import compare, slopes
-from .messages import shown
+from .messages import described
 from .parameters import ACTIVATION, check, resolve_activation
 from .quiet import quietly
 from .reports import Line, Report, line_of
 
 Array = np.ndarray
 
-BETWEEN = 0.5  # at a kink
+BETWEEN = 0.5  # the slopes of both sides, at a kink
 FLOAT32 = 1e-4  # a few operations in float32, relative to 1 or to the value
 
 
@@ -68,7 +68,7 @@ def check_activation(activation: Any) -> Report:
         held("no NaN for |z| up to 1000", _extremes, g),
         held("copies and pickles compute the same", copies, activation, lambda o: _g(o).value(Z)),
     ]
-    return Report("check_activation", shown(activation), lines)
+    return Report("check_activation", described(activation), lines)
 
 
 def _g(activation):

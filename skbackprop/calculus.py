@@ -354,6 +354,7 @@ def check_derivative(f: Any, X: Any) -> "Report":
     True
     """
     from .differences import compare_matrix
+    from .messages import described
     from .reports import Report, line_of
 
     if isinstance(f, type) or not (hasattr(f, "value") and hasattr(f, "derivative")):
@@ -367,9 +368,9 @@ def check_derivative(f: Any, X: Any) -> "Report":
         if dG.shape != G.shape:
             raise ValueError(f"the derivative of f has shape {dG.shape} where X has {G.shape}")
         found = compare_matrix(partial(_values, outer), G, dG)
-        lines.append(line_of(found, f"df/dX, X the input of {step!r}", source=source))
-        source = f"{step!r}" if lines[-1].is_bad else ""
-    return Report("check_derivative", repr(f), lines)
+        lines.append(line_of(found, f"df/dX, X the input of {described(step)}", source=source))
+        source = described(step) if lines[-1].is_bad else ""
+    return Report("check_derivative", described(f), lines)
 
 
 def _values(f, stack):

@@ -25,9 +25,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .quiet import quietly
+
 Array = np.ndarray
 
 STEPS = 10.0 ** -np.arange(3, 9)
+SHORT = 3  # 1e-6
 ROUNDING = 2.0**-50  # of a value of f, relative: a few operations' worth
 TOLERANCE = 1e-6  # a right derivative is within 1e-9, a wrong one seldom within 1e-3
 MARGIN = 10.0  # see compare
@@ -48,9 +51,10 @@ class Slopes(NamedTuple):
     # Of the step at which right and left are the least apart, rounding counted in:
     close: Array  # the difference of both sides,
     apart: Array  # how far apart they are,
-    rounding: Array
+    rounding: Array  # and that of the step or of 1e-6, as kinks nearer than that are not seen.
 
 
+@quietly
 def slopes(phi: Callable[[float], Any]) -> Slopes:
     """φ'(0) of a function φ(t), or of every entry of one whose values are arrays."""
     middle = np.asarray(phi(0.0), np.float64)
@@ -64,7 +68,7 @@ def slopes(phi: Callable[[float], Any]) -> Slopes:
     right, right_bar = _settled(_extrapolated(right), rounding[1:])
     left, left_bar = _settled(_extrapolated(left), rounding[1:])
     closest = _finite(apart + rounding).argmin(axis=0)
-    at_closest = (_pick(M, closest) for M in (D, apart, rounding))
+    at_closest = (_pick(M, closest) for M in (D, apart, np.maximum(rounding, rounding[SHORT])))
     return Slopes(both, bar, right, left, right_bar + left_bar, *at_closest)
 
 
@@ -117,6 +121,7 @@ class Comparison(NamedTuple):
         return c if np.linalg.norm(d - c * D) <= RESOLVED * np.linalg.norm(d) else None
 
 
+@quietly
 def compare(found: Slopes, derivative: Array, size: Any, margin: float = MARGIN) -> Comparison:
     """The `derivative` that is claimed beside the slopes found; errors in units of `size`.
 
@@ -128,10 +133,13 @@ def compare(found: Slopes, derivative: Array, size: Any, margin: float = MARGIN)
     size = np.maximum(size, np.finfo(float).tiny)
     errors, bars = abs(derivative - found.both) / size, found.bar / size
     errors = np.where(np.isfinite(errors), errors, np.inf)
-    agrees, resolved = errors <= np.maximum(TOLERANCE, 10 * bars), bars <= RESOLVED
+    agrees = errors <= np.maximum(TOLERANCE, 10 * bars)
+    resolved = (bars <= RESOLVED) | (errors == 0)
     slack = TOLERANCE * size + 10 * found.rounding
     near = abs(derivative - found.close) <= margin * found.apart + slack
-    at_kink = is_kink(found, TOLERANCE * size) & near
+    middle, half = (found.right + found.left) / 2, abs(found.right - found.left) / 2
+    between = abs(derivative - middle) <= half + slack + 10 * found.one_sided_bar
+    at_kink = is_kink(found, TOLERANCE * size) & (near | between)
     wrong = ~agrees & ~near & ~at_kink
     kinks = at_kink | (~agrees & near & resolved)
     return Comparison(
@@ -144,6 +152,7 @@ def is_kink(found: Slopes, least: Any) -> Array:
     return abs(found.right - found.left) > least + 10 * found.one_sided_bar
 
 
+@quietly
 def compare_matrix(
     f: Callable[[Array], Any], M: Array, dM: Array, size: Any = 0.0, margin: float = MARGIN
 ) -> Comparison:
@@ -171,10 +180,11 @@ def compare_matrix(
         slopes_of.append(_slopes_along(f, M, V, length))
         derivatives.append(V.reshape(len(V), -1) @ dM.reshape(-1))
     everything = Slopes(*map(np.concatenate, zip(*slopes_of, strict=True)))
-    size = np.maximum(abs(dM), size)
+    D, size = everything.both, np.maximum(abs(dM), size)
     size = size.max(initial=0.0) if one_by_one else np.linalg.norm(size)
     # That of the differences where a derivative is wrong by being 0, or no number.
-    size = np.nanmax([size, abs(everything.both).max(initial=0.0)])
+    least = abs(D).max(initial=0.0) if one_by_one else np.mean(D * D) ** 0.5
+    size = np.nanmax([size, least])
     found = compare(everything, np.concatenate(derivatives), size, margin)
     return found._replace(at_random=not one_by_one)
 

@@ -9,12 +9,14 @@ from .blocks import run
 from .contracts import copies, differs, held, problem_of_out
 from .differences import compare_matrix
 from .losses import CustomLoss, Loss
-from .messages import shown
+from .messages import described
 from .parameters import check, resolve_loss
 from .quiet import quietly
 from .reports import Line, Report, line_of
 
 Array = np.ndarray
+
+BETWEEN = 0.5  # the slopes of both sides, at a kink
 
 
 @quietly
@@ -38,8 +40,8 @@ def check_loss(loss: Any, A: Any = None, Y: Any = None) -> Report:
     Raises
     ------
     TypeError, ValueError
-        For what `BackpropRegressor(loss=)` would not take, and for A and Y of which the loss
-        is not finite.
+        For what `BackpropRegressor(loss=)` would not take, such as a value that is no number,
+        and for A and Y of which the loss is not finite.
 
     Examples
     --------
@@ -69,7 +71,7 @@ def check_loss(loss: Any, A: Any = None, Y: Any = None) -> Report:
         lines.append(held("f(A + c, Y + c) = f(A, Y)", _translation, f, A, Y, w))
     if not isinstance(f, CustomLoss):
         lines.append(held("no constant is better than the best", _best_constant, f, Y, w))
-    return Report("check_loss", f"{shown(loss)}, A and Y of shape {A.shape}", lines)
+    return Report("check_loss", f"{described(loss)}, A and Y of shape {A.shape}", lines)
 
 
 def _tried(f: Loss) -> tuple[Array, Array]:
@@ -109,7 +111,9 @@ def _derivative_of_loss(f, A, Y, w, rule) -> Line:
         dA = np.asarray(f.derivative(A.copy(), Y.copy(), w))
         if dA.shape != A.shape:
             return Line(rule, "wrong", note=f"df/dA has shape {dA.shape} for A of {A.shape}")
-        found = compare_matrix(lambda M: np.array([f.value(a, Y, w) for a in M]), A, dA)
+        found = compare_matrix(
+            lambda M: np.array([f.value(a, Y, w) for a in M]), A, dA, margin=BETWEEN
+        )
         return line_of(found, rule)
     except Exception as error:
         return Line(rule, "wrong", note=f"{type(error).__name__}: {error}")

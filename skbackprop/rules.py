@@ -122,8 +122,10 @@ def _dX(f, dA_0, X, shift, scale):
     if scale is not None:
         text, unit, dX = "dX = dA[0] / X_scale", scale, dA_0 / scale
 
+    centred = scaled(X, shift, None)  # before the step, which it may round away
+
     def f_of_steps(V):
-        return f.with_A(0, scaled(X + V * unit, shift, scale))
+        return f.with_A(0, scaled(centred + V * unit, None, scale))
 
     none = np.zeros(X.shape)
     return Derivative("dX", 0, text, none, dX * unit, abs(dA_0), f_of_steps, ("dA[0]",))
