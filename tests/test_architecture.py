@@ -174,3 +174,12 @@ def test_calculus_blocks_and_network_need_numpy_alone(module):
         f"import sys, skbackprop.{module}; sys.exit(any(name in sys.modules for name in {others}))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0
+
+
+def test_public_names_are_imported_when_they_are_first_used():
+    code = (
+        "import sys, skbackprop; light = not {'numpy', 'sklearn'} & set(sys.modules); "
+        "names = [getattr(skbackprop, name) for name in skbackprop.__all__]; "
+        "sys.exit(not light or dir(skbackprop) != sorted(skbackprop.__all__))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0
