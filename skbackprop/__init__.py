@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 __all__ = [
     "BackpropRegressor",
+    "ModelFileError",
     "__version__",
     "check_activation",
     "check_gradients",
@@ -20,12 +21,16 @@ __all__ = [
 if TYPE_CHECKING:
     from .activation_contract import check_activation
     from .checking import check_gradients
+    from .container import ModelFileError
     from .loss_contract import check_loss
     from .many import fit_many
     from .regressor import BackpropRegressor
 
-_MODULES = {
+
+# Where the names are; a table, so that nothing is imported before it is used.
+HOME = {
     "BackpropRegressor": "regressor",
+    "ModelFileError": "container",
     "check_activation": "activation_contract",
     "check_gradients": "checking",
     "check_loss": "loss_contract",
@@ -34,9 +39,9 @@ _MODULES = {
 
 
 def __getattr__(name):
-    if name in _MODULES:
-        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    raise AttributeError(f"module 'skbackprop' has no attribute {name!r}")
+    if name not in HOME:
+        raise AttributeError(f"module 'skbackprop' has no attribute {name!r}")
+    return getattr(import_module(f".{HOME[name]}", __name__), name)
 
 
 def __dir__():

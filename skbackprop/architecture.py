@@ -32,7 +32,7 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
     return {
         "the number of features of X": n_features,
         "the number of outputs of y": n_outputs,
-        "hidden_layer_sizes": hidden,
+        "hidden_layer_sizes": list(hidden),
         "activation": list(map(_kept, activations)),
         "output_activation": _kept(output),
         "loss": _kept(params["loss"]),

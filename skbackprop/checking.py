@@ -78,19 +78,19 @@ def check_gradients(
 
     Notes
     -----
-    A derivative is wrong from a relative error of 1e-6 on, or where differences cannot tell so much,
-    of ten times their error bar: relative to its largest entry, or for a matrix of more than 256
-    entries to its Frobenius norm. (Where the sums that it is made of cancel, as at a minimum, to
-    that of their terms.) Such a large matrix is compared along 16 random directions. An entry that
-    is wrong by more than that is overlooked with a probability of 2⁻¹⁶ at the most, and never
+    A derivative is wrong from a relative error of 1e-6 on, or where differences cannot tell so
+    much, of ten times their error bar: relative to its largest entry, or for a matrix of more than
+    256 entries to its Frobenius norm. (Where the sums that it is made of cancel, as at a minimum,
+    to that of their terms.) Such a large matrix is compared along 16 random directions. An entry
+    that is wrong by more than that is overlooked with a probability of 2⁻¹⁶ at the most, and never
     if it is the only one (:mod:`skbackprop.differences`).
 
     Rows in which a unit is at a kink of its activation, or the residual at one of the loss, are
     left out, and counted in the line of that function. Where every row has one, and near a kink,
     what disagrees with the difference of both sides by no more than ten times what the sides
-    differ by is neither right nor wrong but "kink". A derivative that vanishes beside the objective,
-    as behind saturated units, is "unclear" where differences are all rounding. The first line of
-    the table names both.
+    differ by is neither right nor wrong but "kink". A derivative that vanishes beside the
+    objective, as behind saturated units, is "unclear" where differences are all rounding. The
+    first line of the table names both.
 
     Examples
     --------

@@ -1,314 +1,333 @@
-"""The file of a saved model, as bytes: a header and arrays, and nothing that could be run.
+"""One file of named arrays and a header: bytes, and no meaning.
 
-A stored (not compressed) zip of ``header.json`` and one ``.npy`` a array, so that other tools
-open it. Every byte of it follows from header and arrays: names, order, time stamps and flags
-are fixed. Reading therefore needs no parser of zip or npy files. It computes the bytes that
-must be there and compares, and every flipped bit is seen. Sizes are compared with that of the
-file before memory is asked for.
+The file is a zip of members that are stored and not compressed: ``header.json``, then a
+``.npy`` for every array, so that other tools can look into it. But it is neither written nor
+read by a zip library. Every byte follows from the header and the arrays (time stamps are
+those of 1980, there are no optional fields), so that the same model gives the same file,
+and the reader compares: a file of which any byte is not what it would write is refused. The
+size of everything is known, and found to be that of the file, before memory is asked for.
+
+In JSON the header is at most 256 kB: lists of nothing take 24 times as much memory.
 """
 
+import hashlib
 import json
 import os
-import secrets
+import re
 import stat
 import struct
-from hashlib import sha256
 from math import prod
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 import numpy as np
 
+from . import __version__
+from .atomic import path_of, write_atomically
+
 Array = np.ndarray
 
-DTYPES = ("<f4", "<f8", "<i8", "|u1")
+FORMAT = 1  # of the file as a whole; a change of meaning is a new number too
+NEEDS = "0.1.0"  # the first version that reads this format
 HEADER = "header.json"
-# A header of tiny lists takes 24 times its bytes in memory: 6 MiB.
-LARGEST_HEADER = 2**18
-LARGEST_FILE = 2**32 - 1  # of a zip without extensions
+HEADER_BYTES = 2**18
+LARGEST = 2**32 - 1  # what a zip without extensions can hold
+MOST_ARRAYS = 64
+DTYPES = ("<f4", "<f8", "<i8", "|u1")
 CHUNK = 2**20
-EPOCH = (0, 33)  # 1980-01-01 00:00, the first time of a zip
+LOCAL, CENTRAL, END = (struct.Struct(f) for f in ("<4s5H3I2H", "<4s6H3I5H2I", "<4s4H2IH"))
+DATE = 1 << 5 | 1  # 1 January 1980
+NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,63}", re.ASCII)
+VERSION = re.compile(r"[0-9][0-9a-zA-Z.+-]{0,31}", re.ASCII)
+OWN = ("arrays", "format", "library", "needs")  # keys of the header that are made here
 
 
 class ModelFileError(ValueError):
-    """A file that is no saved model, is damaged, or is newer than this version.
+    """A file that is no model, is damaged, or is of a newer version.
 
     Attributes
     ----------
     path : str
+        The file.
     reason : str
+        What is wrong with it.
     """
 
-    def __init__(self, path: Any, reason: str):
+    def __init__(self, path: str, reason: str):
         super().__init__(f"{path}: {reason}")
-        self.path, self.reason = str(path), reason
+        self.path, self.reason = path, reason
 
     def __reduce__(self):
         return type(self), (self.path, self.reason)
 
 
-# ----- the bytes ---------------------------------------------------------------------------
+class RefusedError(ValueError):
+    """What is wrong with a file, before it is known which file."""
 
 
-def _local(name: str, size: int, crc: int) -> bytes:
-    """A member's own header."""
-    text = name.encode("ascii")
-    fields = (0x04034B50, 20, 0, 0, *EPOCH, crc, size, size, len(text), 0)
-    return struct.pack("<I5H3I2H", *fields) + text
+def demand(condition: Any, reason: str) -> None:
+    """Refuse the file unless the condition holds."""
+    if not condition:
+        raise RefusedError(reason)
 
 
-def _central(name: str, size: int, crc: int, offset: int) -> bytes:
-    """Its entry in the directory at the end."""
-    text = name.encode("ascii")
-    fields = (0x02014B50, 20, 20, 0, 0, *EPOCH, crc, size, size, len(text), 0, 0, 0, 0, 0, offset)
-    return struct.pack("<I6H3I5H2I", *fields) + text
+class Member(NamedTuple):
+    """A file in the zip: its name, size and checksum."""
+
+    name: bytes
+    size: int
+    crc: int
+
+    def local(self) -> bytes:
+        """What stands before its bytes."""
+        size = len(self.name)
+        fields = (20, 0, 0, 0, DATE, self.crc, self.size, self.size, size, 0)
+        return LOCAL.pack(b"PK\3\4", *fields) + self.name
+
+    def central(self, offset: int) -> bytes:
+        """Its entry in the directory at the end."""
+        fields = (20, 20, 0, 0, 0, DATE, self.crc, self.size, self.size, len(self.name))
+        return CENTRAL.pack(b"PK\1\2", *fields, 0, 0, 0, 0, 0, offset) + self.name
+
+    def total(self) -> int:
+        """Bytes of the file that it takes, its entry in the directory included."""
+        return LOCAL.size + CENTRAL.size + 2 * len(self.name) + self.size
 
 
-def _end(count: int, size: int, offset: int) -> bytes:
-    return struct.pack("<I4H2IH", 0x06054B50, 0, 0, count, count, size, offset, 0)
+class Entry(NamedTuple):
+    """An array as the header lists it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+    def npy(self) -> bytes:
+        """The beginning of a .npy of version 1.0, as NumPy writes it."""
+        about = f"{{'descr': '{self.dtype}', 'fortran_order': False, 'shape': {self.shape}, }}"
+        length = -(-(len(about) + 11) // 64) * 64 - 10  # so that the numbers begin at n * 64
+        return (
+            b"\x93NUMPY\1\0" + struct.pack("<H", length) + about.ljust(length - 1).encode() + b"\n"
+        )
+
+    def nbytes(self) -> int:
+        """Bytes of its numbers; as Python's integers, which do not overflow."""
+        return prod(self.shape) * int(self.dtype[2])
+
+    def member(self, crc: int = 0) -> Member:
+        """Its file in the zip."""
+        return Member(f"{self.name}.npy".encode(), len(self.npy()) + self.nbytes(), crc)
 
 
-def _npy(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """The beginning of an .npy file, version 1.0."""
-    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
-    text += " " * (-(len(text) + 11) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode("ascii")
+# ----- writing -----------------------------------------------------------------------
 
 
-def _json(header: dict[str, Any]) -> bytes:
+def write(path: str | os.PathLike, header: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Write the file, atomically.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where to; a file that is there is replaced.
+    header : dict
+        What JSON can express, without NaN and infinity.
+    arrays : dict of str to ndarray
+        Of the types ``<f4``, ``<f8``, ``<i8``, ``|u1``, of one dimension or more.
+    """
+    path, arrays = path_of(path), {name: _little(M) for name, M in arrays.items()}
+    entries = [_entry(name, M) for name, M in arrays.items()]
+    text = _dumps(
+        header
+        | {"format": FORMAT, "library": __version__, "needs": NEEDS}
+        | {"arrays": [entry._asdict() for entry in entries]}
+    )
+    if len(text) > HEADER_BYTES or len(entries) > MOST_ARRAYS:
+        raise ValueError(
+            f"the header would have {len(text)} bytes and {len(entries)} arrays; "
+            f"{HEADER_BYTES} and {MOST_ARRAYS} are the most"
+        )
+    members = [Member(HEADER.encode(), len(text), crc32(text))]
+    parts = [[text]]
+    for entry, M in zip(entries, arrays.values(), strict=True):
+        parts.append([entry.npy(), _bytes(M)])
+        members.append(entry.member(crc32(_bytes(M), crc32(entry.npy()))))
+    size = sum(member.total() for member in members) + END.size
+    if size > LARGEST:
+        raise ValueError(f"the file would have {size} bytes; {LARGEST} are the most")
+
+    def write_members(file):
+        for member, data in zip(members, parts, strict=True):
+            for part in (member.local(), *data):
+                file.write(part)
+        file.write(_directory(members))
+
+    write_atomically(path, write_members)
+
+
+def _little(M):
+    """The array as the file has it: little-endian, row by row; no copy if it is already."""
+    return np.ascontiguousarray(M, M.dtype.newbyteorder("<"))
+
+
+def _bytes(M):
+    """The memory of the array, flat."""
+    return memoryview(M.reshape(-1).view(np.uint8))
+
+
+def _entry(name, M):
+    entry = Entry(name, M.dtype.str, M.shape, hashlib.sha256(_bytes(M)).hexdigest())
+    if not NAME.fullmatch(name) or entry.dtype not in DTYPES or not 1 <= M.ndim <= 4:
+        raise ValueError(f"array {name!r} of type {M.dtype} and shape {M.shape} cannot be written")
+    return entry
+
+
+def _dumps(header):
+    """The one way to write this header."""
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode("ascii")
 
 
-def _little(M: Array) -> Array:
-    """In C order, of one of the file's types, without a copy where it is so already."""
-    M = np.ascontiguousarray(M) if M.ndim else M
-    return M.astype(M.dtype.newbyteorder("<"), copy=False)
+def _directory(members):
+    """The end of the zip: where everything is."""
+    offset, entries = 0, []
+    for member in members:
+        entries.append(member.central(offset))
+        offset += len(member.local()) + member.size
+    size, n = sum(map(len, entries)), len(entries)
+    return b"".join(entries) + END.pack(b"PK\5\6", 0, 0, n, n, size, offset, 0)
 
 
-# ----- writing -----------------------------------------------------------------------------
+# ----- reading -----------------------------------------------------------------------
 
 
-def write(path: Any, header: dict[str, Any], arrays: dict[str, Array]) -> None:
-    """Write a file in one step: whole or not at all, in place of an older one.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-    header : dict
-        Of JSON's types. "arrays" is added.
-    arrays : dict of ndarray
-        By names of letters, digits, dots and underscores; float32, float64, int64, uint8.
-    """
-    parts = [(name, _little(M)) for name, M in arrays.items()]
-    listed = [[name, M.dtype.str, list(M.shape), _sha256(M)] for name, M in parts]
-    text = _json(header | {"arrays": listed})
-    if len(text) > LARGEST_HEADER:
-        raise ValueError(
-            f"the model's description takes {len(text)} bytes, more than {LARGEST_HEADER}"
-        )
-    total = len(text) + sum(M.nbytes + 512 for _, M in parts)
-    if total > LARGEST_FILE:
-        raise ValueError(f"the model takes {total / 2**30:.1f} GiB, at most 4 GiB can be saved")
-    members = [(HEADER, b"", text)]
-    members += [(f"{name}.npy", _npy(M.dtype.str, M.shape), _bytes(M)) for name, M in parts]
-    _replace(path, members)
-
-
-def _bytes(M: Any) -> Any:
-    return memoryview(M.reshape(-1)).cast("B") if M.size else b""
-
-
-def _sha256(M: Array) -> str:
-    return sha256(_bytes(M)).hexdigest()
-
-
-def _write_members(file: BinaryIO, members: list[tuple[str, bytes, Any]]) -> None:
-    directory, offset = b"", 0
-    for name, begin, data in members:
-        size, crc = len(begin) + len(data), crc32(data, crc32(begin))
-        directory += _central(name, size, crc, offset)
-        local = _local(name, size, crc)
-        for part in (local, begin, data):
-            file.write(part)
-        offset += len(local) + size
-    file.write(directory + _end(len(members), len(directory), offset))
-
-
-def _replace(path: Any, members: list[tuple[str, bytes, Any]]) -> None:
-    """Write a new file beside the old one, to the disk, and put it in its place."""
-    path = os.path.realpath(path)  # a link stays a link
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            _write_members(file, members)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(path):
-            os.chmod(beside, stat.S_IMODE(os.stat(path).st_mode))
-        os.replace(beside, path)
-    except BaseException:
-        if os.path.exists(beside):
-            os.remove(beside)
-        raise
-    if hasattr(os, "O_DIRECTORY"):  # that the name is on the disk too
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-# ----- reading -----------------------------------------------------------------------------
-
-
-def read(path: Any, understood: Any = None) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Header and arrays of a file; memory for them is that of the file.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-    understood : callable, optional
-        Called with the header before anything else of the file is judged; returns why it
-        cannot be read, or None.
+def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The header and the arrays that :func:`write` was given.
 
     Raises
     ------
     ModelFileError
-        If a byte is not as it must be.
+        If the file is not exactly as ``write`` makes it.
     OSError
-        If there is no such file, or it may not be read.
+        If it cannot be opened or read.
     """
-    # Not to wait for the other end of a pipe.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags), "rb") as file:
+    path = path_of(path)
+    # A named pipe would be waited for; it is opened, and refused.
+    flags = getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelFileError(path, "not a regular file")
-        return parse(file, status.st_size, os.fspath(path), understood)
+        try:
+            demand(stat.S_ISREG(status.st_mode), "not a regular file")
+            return parse(file, status.st_size)
+        except RefusedError as refused:
+            raise ModelFileError(path, str(refused)) from None
 
 
-class _Reader:
-    """Takes bytes from a file, and knows where it is and how many are left."""
-
-    def __init__(self, file, size, path):
-        self.file, self.left, self.path, self.offset = file, size, path, 0
-
-    def fail(self, reason):
-        raise ModelFileError(self.path, reason)
-
-    def take(self, n):
-        if n > self.left:
-            self.fail("truncated")
-        data = self.file.read(n)
-        if len(data) != n:
-            self.fail("truncated")
-        self.left -= n
-        self.offset += n
-        return data
-
-    def expect(self, data, what):
-        if self.take(len(data)) != data:
-            self.fail(f"{what} is not as it must be")
-
-    def fill(self, M, crc):
-        """Read an array's entries; the checksums, of which the first goes on from `crc`."""
-        view, digest = _bytes(M), sha256()
-        for start in range(0, len(view), CHUNK):
-            part = view[start : start + CHUNK]
-            if self.file.readinto(part) != len(part):
-                self.fail("truncated")
-            crc = crc32(part, crc)
-            digest.update(part)
-        self.left -= len(view)
-        self.offset += len(view)
-        return crc, digest.hexdigest()
+def parse(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Header and arrays of an open file of that size; RefusedError if it is not as it must be."""
+    member, text = _read_header(file, size)
+    header = _loads(text)
+    entries = _entries(header, size)
+    members = [member, *(entry.member() for entry in entries)]
+    total = sum(member.total() for member in members) + END.size
+    demand(total == size, f"{size} bytes long, where its header asks for {total}")
+    arrays = {}
+    for k, entry in enumerate(entries, 1):
+        arrays[entry.name], members[k] = _read_array(file, entry)
+    end = _directory(members)
+    demand(file.read(len(end) + 1) == end, "its directory does not fit its members")
+    return {key: value for key, value in header.items() if key not in OWN}, arrays
 
 
-def parse(file: BinaryIO, size: int, path: str, understood: Any = None):
-    """The same of an open file of `size` bytes."""
-    reader = _Reader(file, size, path)
-    header, entry = _read_header(reader)
-    reason = None if understood is None else understood(header)
-    if reason is not None:
-        reader.fail(reason)
-    listed = header.pop("arrays", None)
-    if not isinstance(listed, list):
-        reader.fail("the header lists no arrays")
-    arrays: dict[str, Array] = {}
-    entries = [entry]
-    for item in listed:
-        name, dtype, shape, digest = _checked_item(reader, item, arrays)
-        offset, begin = reader.offset, _npy(dtype, shape)
-        n = prod(shape) * np.dtype(dtype).itemsize
-        # The local header holds a checksum that is known only after the data; look ahead.
-        local = reader.take(len(_local(f"{name}.npy", 0, 0)))
-        if n + len(begin) > reader.left:
-            reader.fail(f"array {name!r} is said to have {n} bytes and the file has fewer")
-        reader.expect(begin, f"the beginning of array {name!r}")
-        M = np.empty(shape, dtype)
-        crc, found = reader.fill(M, crc32(begin))
-        entry = f"{name}.npy", len(begin) + n, crc, offset
-        if local != _local(*entry[:3]) or found != digest:
-            reader.fail(f"array {name!r} is damaged")
-        arrays[name] = M.astype(M.dtype.newbyteorder("="), copy=False)
-        entries.append(entry)
-    offset = reader.offset
-    directory = b"".join(_central(*entry) for entry in entries)
-    reader.expect(directory + _end(len(entries), len(directory), offset), "the end of the file")
-    if reader.left:
-        reader.fail("there are bytes after its end")
-    return header, arrays
+def _read_header(file, size):
+    """The first member, and its bytes."""
+    name = HEADER.encode()
+    start = file.read(LOCAL.size + len(name))
+    demand(len(start) == LOCAL.size + len(name) and start.startswith(b"PK\3\4"), "not a model file")
+    crc, length = LOCAL.unpack_from(start)[6:8]
+    demand(length <= min(HEADER_BYTES, size), f"a header of {length} bytes")
+    member = Member(name, length, crc)
+    demand(start == member.local(), "its first member is no stored header.json")
+    text = file.read(length)
+    demand(len(text) == length and crc32(text) == crc, "its header is damaged")
+    return member, text
 
 
-def _read_header(reader: _Reader) -> tuple[dict[str, Any], tuple[str, int, int, int]]:
-    """The header, and its entry in the directory."""
-    blank = _local(HEADER, 0, 0)
-    local = reader.take(len(blank))
-    crc, size = struct.unpack_from("<2I", local, 14)
-    if local != _local(HEADER, size, crc):
-        reader.fail(f"no saved model: it does not begin with {HEADER}")
-    if size > LARGEST_HEADER:
-        reader.fail(f"{HEADER} of {size} bytes; at most {LARGEST_HEADER} are read")
-    text = reader.take(size)
-    if crc32(text) != crc:
-        reader.fail(f"{HEADER} is damaged")
+def _loads(text):
+    """The header, if it is of this format and written as it would be here."""
     try:
         header = json.loads(
-            text.decode("ascii"), object_pairs_hook=_once, parse_constant=_no_constant
+            text.decode("ascii"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
         )
-        canonical = isinstance(header, dict) and _json(header) == text
+        demand(isinstance(header, dict), "its header is no JSON object")
+        _check_format(header)
+        again = _dumps(header)
+    except RefusedError:
+        raise
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(reader.path, f"{HEADER} cannot be read: {error}"[:200]) from None
-    if not canonical:
-        reader.fail(f"{HEADER} is not written as it must be")
-    return header, (HEADER, size, crc, 0)
+        raise RefusedError(f"its header is no JSON that is accepted here ({error})") from None
+    demand(again == text, "its header is not written as it should be")
+    return header
 
 
-def _once(pairs):
-    """A dict, in which no name comes twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name comes twice")
-    return found
+def _check_format(header):
+    """Before anything else is judged: of a newer file all the rest may be different."""
+    number, names = header.get("format"), []
+    demand(type(number) is int and number >= 1, "its header has no format number")
+    for key in ("library", "needs"):
+        value = header.get(key)
+        known = isinstance(value, str) and VERSION.fullmatch(value)
+        names.append(value if known else "of an unknown version")
+    demand(
+        number <= FORMAT,
+        f"format {number}, written by skbackprop {names[0]}; reading it needs skbackprop >= "
+        f"{names[1]}, and this is {__version__}",
+    )
+    demand("of an unknown version" not in names, "its header names no library version")
+
+
+def _no_duplicates(pairs):
+    demand(len({key for key, _ in pairs}) == len(pairs), "a key twice in its header")
+    return dict(pairs)
 
 
 def _no_constant(name):
-    raise ValueError(f"{name} is no JSON")
+    raise RefusedError(f"{name} in its header")
 
 
-def _checked_item(reader: _Reader, item: Any, known: Any) -> tuple[str, str, tuple[int, ...], str]:
-    """Name, type, shape and checksum of an array, as the header lists it."""
-    if not (isinstance(item, list) and len(item) == 4):
-        reader.fail("the header's list of arrays is not as it must be")
-    name, dtype, shape, digest = item
-    if not (isinstance(name, str) and name.replace(".", "_").isidentifier() and name.isascii()):
-        reader.fail("an array's name is not as it must be")
-    if name in known or len(name) > 100:
-        reader.fail(f"array {name[:100]!r} comes twice or has too long a name")
-    if dtype not in DTYPES or not isinstance(shape, list) or len(shape) > 2:
-        reader.fail(f"array {name!r} has a type or shape that is not read")
-    if not all(type(n) is int and 0 <= n < 2**48 for n in shape):
-        reader.fail(f"array {name!r} has a shape that is not read")
-    return name, dtype, tuple(shape), digest
+def _entries(header, size):
+    """The arrays that the header lists; none can be larger than the file."""
+    listed = header.get("arrays")
+    demand(isinstance(listed, list) and len(listed) <= MOST_ARRAYS, "no list of arrays")
+    entries = [_entry_of(item, size) for item in listed]
+    demand(len({entry.name for entry in entries}) == len(entries), "an array twice")
+    return entries
+
+
+def _entry_of(item, size):
+    demand(isinstance(item, dict) and item.keys() == set(Entry._fields), "an array's entry")
+    name, dtype, shape, sha256 = (item[key] for key in Entry._fields)
+    demand(isinstance(name, str) and NAME.fullmatch(name), "an array's name")
+    demand(dtype in DTYPES, f"the type of array {name}")
+    demand(isinstance(shape, list) and 1 <= len(shape) <= 4, f"the shape of array {name}")
+    demand(all(type(n) is int and 0 <= n <= size for n in shape), f"the shape of array {name}")
+    demand(isinstance(sha256, str), f"the checksum of array {name}")
+    return Entry(name, dtype, tuple(shape), sha256)
+
+
+def _read_array(file, entry):
+    """The array, straight into its memory, and its member with the checksum."""
+    start = file.read(LOCAL.size + len(entry.name) + len(".npy"))
+    npy = file.read(len(entry.npy()))
+    demand(npy == entry.npy(), f"array {entry.name} is not what the header says")
+    M = np.empty(entry.shape, entry.dtype)
+    data, sha256, crc = _bytes(M), hashlib.sha256(), crc32(npy)
+    for first in range(0, len(data), CHUNK):
+        chunk = data[first : first + CHUNK]
+        demand(file.readinto(chunk) == len(chunk), "it ended while it was read")
+        sha256.update(chunk)
+        crc = crc32(chunk, crc)
+    member = entry.member(crc)
+    intact = start == member.local() and sha256.hexdigest() == entry.sha256
+    demand(intact, f"array {entry.name} is damaged")
+    native = M.dtype.newbyteorder("=")
+    return (M if M.dtype == native else M.astype(native)), member

@@ -1,5 +1,6 @@
-"""Fingerprints of data: whether two fits see the same rows."""
+"""Fingerprints: whether two fits see the same rows, and are judged by the same scorer."""
 
+import pickle
 from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
@@ -26,3 +27,33 @@ def crc_of(arrays: Iterable[Any]) -> str:
                     entries: Any = np.ascontiguousarray(part[rows])
                     crc = crc32(entries, crc)
     return f"{crc:08x}"
+
+
+def described(M: Any) -> str | None:
+    """Shape, type and content of an array in a line, for a message; None for None."""
+    if M is None:
+        return None
+    kind = "sparse " if sparse.issparse(M) else ""
+    return f"{kind}{' x '.join(map(str, M.shape))} {M.dtype.name} of CRC {crc_of([M])}"
+
+
+def described_names(names: Any) -> str | None:
+    """The same of the columns' names."""
+    if names is None:
+        return None
+    return f"{len(names)} of CRC {crc32(repr(list(names)).encode('ascii', 'backslashreplace')):08x}"
+
+
+def name_of(scoring: Any) -> str:
+    """A scorer in words, the same for its copies and in other processes.
+
+    Where they would be an address in memory, what pickle makes of it stands for it.
+    """
+    text = str(scoring)
+    if " at 0x" not in text:
+        return text
+    try:
+        pickled = pickle.dumps(scoring, protocol=4)
+    except Exception:  # a lambda, of which there are no copies
+        return text
+    return f"{type(scoring).__qualname__} {crc32(pickled):08x}"

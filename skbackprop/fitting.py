@@ -14,9 +14,9 @@ import numpy as np
 from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
-from .divergence import EXPLODED, SAMPLE, mean_loss, measure
+from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
-from .fingerprint import crc_of
+from .fingerprint import crc_of, name_of
 from .lbfgs import full_batch_rows, minimize_lbfgs
 from .losses import LOSSES
 from .model import Model, model_of
@@ -47,6 +47,10 @@ class Fitting:
         Rows to validate on; None to keep a share of the table's with early stopping.
     previous : dict or None
         Fitted attributes to go on with; None to start anew.
+    resumed : bool
+        Whether `previous` is a fit that was cut short, to be ended as if it had not been.
+    checkpoint : Checkpoint or None
+        The file that keeps the fit safe, for whoever runs it.
     one_pass : bool
         A single pass over the rows, none kept for validation (partial_fit).
     rows : ndarray of int or None
@@ -54,9 +58,19 @@ class Fitting:
     """
 
     def __init__(
-        self, params, table: Table, *, validation=None, previous=None, one_pass=False, rows=None
+        self,
+        params,
+        table: Table,
+        *,
+        validation=None,
+        previous=None,
+        resumed=False,
+        checkpoint=None,
+        one_pass=False,
+        rows=None,
     ):
         self.params, self.one_pass, self.only_rows = params, one_pass, rows
+        self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
         self.reason: str | None = None  # why training ended short of success
         self.judgement: str | None = None  # of the weights, in a word
         self.watch: Any = None  # a Watch, once training begins
@@ -84,7 +98,8 @@ class Fitting:
             self.split_seed = previous["_training"]["split_seed"]
             train, kept = self._split(len(Y), weight, validation)
             self._resume(previous)
-        self.history.judge_by(f"{self._judged_by()}{self._fingerprint(table, validation)}")
+        self.fingerprint = self._fingerprint(table, validation)
+        self.history.judge_by(self._judged_by())
         self._prepare(table, train, kept, validation)
 
     # ----- before training ---------------------------------------------------------
@@ -172,14 +187,17 @@ class Fitting:
 
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
-        state, self.model = previous["_training"], model_of(previous)
+        state = previous["_training"]
+        # Copies of the units too: those of a memory map are gone with its file.
+        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_"))}
+        self.model = model_of(previous | _copied(units))
         # fit goes on from the last epoch, which may be past the best one; partial_fit
         # from the model that predicts.
         latest = self.model.theta if self.one_pass or state["theta"] is None else state["theta"]
         theta = self.model.theta = np.array(latest)  # writable, which a memory map is not
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = state["rng"]
-        passes = previous["n_iter_"] if self.one_pass else 0
+        passes = previous["n_iter_"] if self.one_pass or self.resumed else 0
         optimizer = _copied(state["optimizer"])
         # What "adaptive" has divided the rate by is no part of another schedule.
         slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
@@ -187,16 +205,20 @@ class Fitting:
         self.history = History(**_copied(state["history"]))
         self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
+        if self.resumed:
+            self.first_theta = state["first_theta"]
+        elif self.optimizer is None:
+            self.at.optimizer = {}  # evaluations are counted from every fit's beginning
 
     def _judged_by(self):
         """What an epoch is the best of."""
         p = self.params
         if not self.early_stopping:  # which these are a part of, and may have changed
-            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}"
+            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}{self.fingerprint}"
         rows = f"of {p['validation_fraction']}"
         if p["scoring"] in (None, "loss"):
-            return f"validation loss {rows}, {p['quantile']}"
-        return f"score {p['scoring']} {rows}"
+            return f"validation loss {rows}, {p['quantile']}{self.fingerprint}"
+        return f"score {name_of(p['scoring'])} {rows}{self.fingerprint}"
 
     def _prepare(self, table, train, kept, validation):
         """The objective and the rows, with weights divided by their mean."""
@@ -256,10 +278,15 @@ class Fitting:
     # ----- training ----------------------------------------------------------------
 
     @quietly  # overflow is looked for in the results, once an epoch, and reported by name
-    def run(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
+    def run(
+        self,
+        scorer: Callable | None = None,
+        callback: Callable | None = None,
+        keep: Callable | None = None,
+    ) -> None:
         """Train until there is a reason to stop, kept in ``reason`` if it is not success."""
         with for_products_of(self.largest_product):
-            self.begin(scorer, callback)
+            self.begin(scorer, callback, keep)
             if self.optimizer is None:
                 self._lbfgs()
             else:
@@ -275,15 +302,24 @@ class Fitting:
             rows = min(rows, full_batch_rows(sizes))
         return rows * max(m * n for m, n in pairwise(sizes))
 
-    def begin(self, scorer: Callable | None = None, callback: Callable | None = None) -> None:
+    def begin(
+        self,
+        scorer: Callable | None = None,
+        callback: Callable | None = None,
+        keep: Callable | None = None,
+    ) -> None:
         """Set up what sees every epoch, and what the loss is measured by."""
-        if not self.one_pass:
+        if self.first_theta is None and not self.one_pass:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
+        self.measure = self._measure()
+        self.watch, self.keep = self._watch(scorer, callback), keep
+
+    def _measure(self):
+        if self.resumed:
+            return Measure(**self.measured)
         before = self.measured["scale"] if self.one_pass and self.measured else 0.0
-        network, theta = self.objective.network, self.model.theta
-        self.measure = measure(network, self.loss, self.data, theta, before)
-        self.watch = self._watch(scorer, callback)
+        return measure(self.objective.network, self.loss, self.data, self.model.theta, before)
 
     def epoch_ended(self, loss: float) -> bool:
         """Whether to stop after a pass of that loss, with the reason in ``reason``."""
@@ -295,7 +331,13 @@ class Fitting:
             self.reason = "schedule" if planned and self.at.epochs > p["max_iter"] else None
             return True
         self.reason = None if planned else "max_iter"
-        return self.at.epochs == p["max_iter"]
+        return self.at.epochs == p["max_iter"] or self._keep_safe()
+
+    def _keep_safe(self):
+        """Write the checkpoint if it is time to; no reason to stop."""
+        if self.keep is not None and self.at.epochs % self.params["checkpoint_every"] == 0:
+            self.keep()
+        return False
 
     def end(self) -> None:
         """Settle on the weights, the last ones or the best, and judge them."""
@@ -407,6 +449,8 @@ class Fitting:
             deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
+            loss=self.history.loss_curve[-1] / self.unit if self.resumed else np.nan,
+            improved=self.resumed and self.history.best_theta is not None,
         )
 
     def _limit(self):
@@ -437,7 +481,8 @@ class Fitting:
             max_iter=p["max_iter"],
             max_fun=p["max_fun"],
             tol=p["tol"],
-            epoch_ended=self.watch.epoch_ended,
+            epoch_ended=lambda f: self.watch.epoch_ended(f) or self._keep_safe(),
+            anew_every=None if p["checkpoint"] is None else p["checkpoint_every"],
         )
         self.reason = self.watch.reason or message
 
@@ -495,15 +540,20 @@ class Fitting:
 
     def _state(self):
         """What a later fit or partial_fit needs to go on; plain data only."""
+        running = not self.ended
+        # The last epoch's weights where the best ones predict. Where they are theta_ itself they
+        # are not kept under a second name: joblib would write them twice.
+        goes_on = (self.params["warm_start"] or running) and self.at.theta is not self.model.theta
         return {
             "architecture": self.architecture,
-            # The last epoch's weights where the best ones predict; a warm start needs them.
-            "theta": self.at.theta if self.params["warm_start"] else None,
+            "theta": self.at.theta if goes_on else None,
+            "first_theta": self.first_theta if running else None,
             "optimizer": self.at.optimizer,
             "rng": self.at.rng.bit_generator.state,
             "samples": self.at.samples,
             "slowdown": self.at.slowdown,
-            "history": vars(self.history),
+            # Named anew: a scorer may have counted its calls.
+            "history": vars(self.history) | {"judged_by": self._judged_by()},
             "measure": vars(self.measure),
             "split_seed": self.split_seed,
             "weight_mean": self.weight_mean,
@@ -517,5 +567,6 @@ def _largest(scores):
 
 
 def _copied(state):
-    """A dict whose arrays and lists are its own."""
+    """A dict whose arrays and lists are its own, memory maps made arrays."""
+    state = {k: v.view(np.ndarray) if isinstance(v, np.memmap) else v for k, v in state.items()}
     return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}

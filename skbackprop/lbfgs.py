@@ -11,6 +11,7 @@ from .training import Objective, Progress, add_decay
 
 Array = np.ndarray
 
+LIMIT, STOPPED = 1, 99  # scipy.optimize's status: iterations or evaluations; by the callback
 FULL_BATCH_ENTRIES = 2**15  # of a block of rows where all rows are needed: L-BFGS
 
 
@@ -59,17 +60,21 @@ def minimize_lbfgs(
     max_fun: int,
     tol: float,
     epoch_ended: Callable[[float], bool],
+    anew_every: int | None = None,
 ) -> str | None:
     """Full-batch L-BFGS (scipy.optimize) on theta; returns why it stopped short, if it did.
 
     ``epoch_ended(f)`` is called after every iteration, with theta in ``at.theta``, and
-    stops the run by returning True.
+    stops the run by returning True. The curvature, which SciPy keeps to itself, is learnt
+    anew every `anew_every` iterations, so that a run can be cut and joined there.
     """
     theta, gradient = at.theta, np.empty_like(at.theta)
     f = full_gradient(objective, data, theta, gradient)
+    at.optimizer.setdefault("evaluations", 0)
 
     def value_and_gradient(x):
         np.copyto(theta, x, casting="same_kind")
+        at.optimizer["evaluations"] += 1
         return f(), gradient.astype(np.float64)
 
     def callback(intermediate_result):
@@ -79,17 +84,38 @@ def minimize_lbfgs(
         if epoch_ended(float(intermediate_result.fun)):
             raise StopIteration
 
-    result = minimize(
-        value_and_gradient,
-        theta.astype(np.float64),
-        jac=True,
-        method="L-BFGS-B",
-        callback=callback,
-        options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol},
-    )
-    np.copyto(theta, result.x, casting="same_kind")
+    def run():
+        iterations = max_iter - at.epochs
+        if anew_every is not None:
+            iterations = min(iterations, anew_every - at.epochs % anew_every)
+        evaluations = max_fun - at.optimizer["evaluations"]
+        result = minimize(
+            value_and_gradient,
+            theta.astype(np.float64),
+            jac=True,
+            method="L-BFGS-B",
+            callback=callback,
+            options={"maxiter": iterations, "maxfun": evaluations, "gtol": tol},
+        )
+        np.copyto(theta, result.x, casting="same_kind")
+        return result
+
+    # A run that is gone on with may have been at a limit already.
+    status, reason = LIMIT, _limit(at, max_iter, max_fun)
+    while status == LIMIT and reason is None:
+        result = run()
+        status, reason = result.status, _limit(at, max_iter, max_fun)
     if not at.epochs:  # the first weights were the best: there is a loss to report
         at.epochs = 1
         epoch_ended(float(result.fun))
-    converged_or_stopped = result.status in (0, 99)  # 99: by the callback
-    return None if converged_or_stopped else f"lbfgs: {result.message}"
+    if status in (0, STOPPED):
+        return None
+    return f"lbfgs: {reason if status == LIMIT else result.message}"
+
+
+def _limit(at, max_iter, max_fun):
+    """The limit that has been reached, if one has."""
+    if at.epochs >= max_iter:
+        return f"{at.epochs} iterations"
+    evaluations = at.optimizer["evaluations"]
+    return f"{evaluations} evaluations of the objective" if evaluations >= max_fun else None

@@ -90,6 +90,8 @@ def fit_many(
             raise TypeError(f"fit_many would not call the fit of {type(model).__name__} itself")
         if has_callbacks(model):
             raise ValueError("fit_many does not tell callbacks; fit such a model by itself")
+        if model.checkpoint is not None:
+            raise ValueError("fit_many keeps no checkpoint; fit such a model by itself")
     if len({id(model) for model in models}) < len(models):
         raise ValueError("models must be different objects; use sklearn.base.clone")
     sets = [None] * len(models) if rows is None else [_rows(r, _length(X)) for r in rows]

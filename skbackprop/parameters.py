@@ -1,5 +1,6 @@
 """The constructor's parameters: what each accepts, said in words when it is refused."""
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from inspect import signature
@@ -198,6 +199,22 @@ class Scoring(Settings):
         return "None, 'loss', the name of a scorer or a callable"
 
 
+class Path(Settings):
+    """The name of a file."""
+
+    def has_type(self, value):
+        return isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str)
+
+    def accepts(self, value):
+        name = os.path.basename(os.fspath(value))
+        return 0 < len(name.encode("utf-8", "surrogatepass")) <= 255 and "\0" not in os.fspath(
+            value
+        )
+
+    def __str__(self):
+        return "the name of a file (a str or an os.PathLike of at most 255 bytes)"
+
+
 def _or_none(rule):
     return Either((OneOf((None,)), rule))
 
@@ -243,6 +260,8 @@ RULES: dict[str, Any] = {
     "max_time": _or_none(POSITIVE),
     "random_state": Seed(),
     "scoring": Scoring(),
+    "checkpoint": _or_none(Path()),
+    "checkpoint_every": COUNT,
 }
 
 

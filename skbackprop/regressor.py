@@ -13,13 +13,15 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from . import parameters
+from . import __version__, parameters
 from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
 from .export import to_mlp_regressor
 from .messages import shown
 from .model import model_of
 from .quiet import quietly
 from .tables import checked_inputs, checked_table, checked_validation_table
+
+VERSION = "_skbackprop_version"  # in a pickle
 
 
 class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -182,6 +184,18 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     max_time : float or None, default=None
         Seconds after which training stops, with the best weights so far.
 
+    checkpoint : str, os.PathLike or None, default=None
+        A file that keeps the state of `fit`. A fit that is killed and run again, with the same
+        data and parameters, goes on from the file and ends as if it had not been killed, bit for
+        bit; one that had ended returns at once. A file of other data or parameters is refused
+        with what differs (`verbose` and `max_time` may). It is a saved model too, that
+        :meth:`load` opens. `partial_fit` does not look at it. The path is not saved with a
+        model.
+
+    checkpoint_every : int, default=10
+        Epochs between two writings of the checkpoint. "lbfgs" learns the curvature
+        anew at each, so that its results depend on this number.
+
     Attributes
     ----------
     coefs_ : list of ndarray
@@ -295,6 +309,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         dtype=None,
         scoring=None,
         max_time=None,
+        checkpoint=None,
+        checkpoint_every=10,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -329,6 +345,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.dtype = dtype
         self.scoring = scoring
         self.max_time = max_time
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -356,13 +374,17 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         ------
         KeyboardInterrupt
             As it came (Ctrl-C). The estimator is fitted with the weights of the best epoch so
-            far, or as it was if none has ended.
+            far, or as it was if none has ended. A checkpoint stays, and the next fit goes on
+            from it.
         ValueError, TypeError
             For a training that diverged and has nothing better than the mean of y to show, and
             for a parameter or data that cannot be used; the message names it. Among data
             that are refused are cells that are masked, dates, and complex numbers; and a
-            network for which there is no memory. The estimator is then as it was before
-            the call.
+            network for which there is no memory. And for a checkpoint of another fit; a
+            ModelFileError for one that is damaged. The estimator is then as it was before the
+            call.
+        OSError
+            If the checkpoint cannot be written or read.
 
         Warns
         -----
@@ -373,15 +395,28 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         fitting, about, table, scorer = self._prepare(
             X, y, sample_weight, (X_val, y_val, sample_weight_val)
         )
+        checkpoint, keep = fitting.checkpoint, None
+        if checkpoint is not None:
+            if checkpoint.finished:
+                self._tell(checkpoint.told, stacklevel=3 + FRAMES)
+                return self._commit(fitting.previous | about)
+
+            def keep():
+                checkpoint.save(fitting.attributes() | about)
+
         tasks = self._tasks(fitting, about, table)
         try:
-            fitting.run(scorer, tasks)
+            fitting.run(scorer, tasks, keep)
         except KeyboardInterrupt:
             best = fitting.so_far()
             if best is not None:
                 self._commit(best | about)
             raise
-        fitted = self._finish(fitting, stacklevel=3 + FRAMES) | about
+        told = self._verdict(fitting)
+        fitted = fitting.attributes() | about
+        if checkpoint is not None:
+            checkpoint.save(fitted, finished=True, told=told)
+        self._tell(told, stacklevel=3 + FRAMES)
         if tasks is not None:
             tasks.close(fitted)
         return self._commit(fitted)
@@ -413,10 +448,32 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             validated = table, _about(scratch, ndim)
         table, about = validated
         validation = checked_validation_table(scratch, *validation, table)
+        checkpoint = found = None
+        if params["checkpoint"] is not None and not one_pass:
+            checkpoint = self._checkpoint(table, validation, about)
+            found = checkpoint.found()
         fitting = Fitting(
-            params, table, validation=validation, previous=previous, rows=rows, one_pass=one_pass
+            params,
+            table,
+            validation=validation,
+            previous=previous if found is None else found,
+            resumed=found is not None,
+            checkpoint=checkpoint,
+            rows=rows,
+            one_pass=one_pass,
         )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
+
+    def _checkpoint(self, table, validation, about):
+        from .checkpoints import Checkpoint  # and with it the writing and reading of files
+
+        _check_constructor(type(self))
+        if self.warm_start:
+            raise ValueError(
+                "checkpoint needs warm_start=False: a fit that finds its checkpoint goes on from it"
+            )
+        params = {name: getattr(self, name) for name in DEFAULTS}
+        return Checkpoint(params, table, validation, about.get("feature_names_in_"))
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):
@@ -479,6 +536,84 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         y = model_of(fitted).predict(X)
         return y[:, 0] if fitted["_y_ndim"] == 1 else y
 
+    def save(self, path):
+        """Write the fitted regressor to one file: numbers and names, no pickle, no code.
+
+        The file has all parameters and fitted attributes, and what training needs to go on,
+        bit for bit; not the callbacks, nor what was requested of metadata. The same regressor
+        gives the same bytes. A file that is there is replaced in one step: whatever happens
+        meanwhile, it is the old one or the new one. Of the training data it has no row, only
+        the means and scales of the columns, their names, and a checksum.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Where to.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to save.
+        TypeError
+            For a parameter that is code (an object, a scorer, a schedule of your own) and for
+            a subclass whose parameters are others.
+        ValueError
+            If the file would have 4 GiB or more, or the state is not one that a fit leaves.
+        OSError
+            If the file cannot be written; one that was there is still whole.
+        """
+        # Imported here, and in load: others do without.
+        from . import persistence
+
+        _check_constructor(type(self))
+        check_is_fitted(self)
+        state = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
+        fitted = {name: state[name] for name in persistence.ATTRIBUTES if name in state}
+        persistence.save(path, {name: state[name] for name in DEFAULTS}, fitted)
+
+    @classmethod
+    def load(cls, path):
+        """The fitted regressor in a file that :meth:`save` wrote, in this version or an older one.
+
+        Nothing in the file is run, imported or looked up, so that one from a stranger can be
+        opened (see SECURITY.md). It takes memory for at most twice the file and 16 MiB.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        model : BackpropRegressor
+            It predicts, and goes on with training, as the one that was saved.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged, no model, or of a newer version. It is a ValueError, with
+            attributes `path` and `reason`.
+        OSError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from skbackprop import BackpropRegressor
+        >>> model = BackpropRegressor(max_iter=5).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.skb")
+        ...     model.save(path)
+        ...     again = BackpropRegressor.load(path)
+        >>> bool((again.predict([[3.0]]) == model.predict([[3.0]])).all())
+        True
+        """
+        from . import persistence
+
+        _check_constructor(cls)
+        params, fitted, _ = persistence.load(path, DEFAULTS)
+        return cls(**params)._commit(fitted)
+
     def to_mlp_regressor(self):
         """The same network as a fitted scikit-learn MLPRegressor.
 
@@ -514,6 +649,20 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _folded(self, which):
         model = model_of(vars(self))
         return [M.astype(model.dtype_out) for M in model.folded()[which]]
+
+    def __getstate__(self):
+        return super().__getstate__() | {VERSION: __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop(VERSION, __version__)
+        if version.split(".")[:2] != __version__.split(".")[:2]:
+            warnings.warn(
+                f"pickled by skbackprop {version} and loaded by {__version__}: that they fit is "
+                "promised for one minor version alone. Files that `save` writes are read for ever.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -587,13 +736,19 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
+        self._tell(self._verdict(fitting), stacklevel + 1)
+        return fitting.attributes()
+
+    def _verdict(self, fitting):
+        """What is to be said of a fit that has ended; a ValueError if it has no use."""
         refused = self._refused(fitting)
         if refused is not None:
             raise ValueError(refused)
-        told = " ".join(self._complaints(fitting))
+        return " ".join(self._complaints(fitting))
+
+    def _tell(self, told, stacklevel):
         if told:
             warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
-        return fitting.attributes()
 
     def _refused(self, fitting):
         """Why the result of training is not to be used, if it is not."""
@@ -624,7 +779,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if fitting.reason in stopped:
             yield stopped[fitting.reason]
         elif fitting.reason is not None and fitting.reason.startswith("lbfgs"):
-            yield f"{fitting.reason} before it converged: see max_iter, max_fun and tol."
+            yield f"{fitting.reason}, and it has not converged: see max_iter, max_fun and tol."
         if fitting.judgement == "restored":
             which = (
                 f"weights of epoch {best}" if best else "first weights, which have learnt nothing,"
@@ -663,6 +818,15 @@ DEFAULTS = {
 def _scorers():
     """Names that `scoring` may be."""
     return ("loss", *get_scorer_names())
+
+
+def _check_constructor(cls):
+    """Refuse to save or load a subclass that a file has not got all parameters of."""
+    if inspect.signature(cls).parameters.keys() != DEFAULTS.keys():
+        raise TypeError(
+            f"{cls.__name__} has other parameters than BackpropRegressor, which a file has no "
+            "place for; pickle keeps them"
+        )
 
 
 def _is_plain(X, fitted):

@@ -32,7 +32,8 @@ KNOWS = {
     "feed": {"blocks"},
     "divergence": {"blocks", "feed"},
     "fingerprint": {"blocks"},
-    "container": set(),
+    "atomic": set(),
+    "container": {"atomic"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
@@ -40,6 +41,10 @@ KNOWS = {
     "monitoring": {"quiet"},
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
     "architecture": {"activations", "messages", "parameters", "settings"},
+    "values": {"activations", "container", "losses", "optimizers", "parameters", "schedules"},
+    "schema": {"blocks", "container", "optimizers", "values"},
+    "persistence": {"architecture", "container", "messages", "schema", "values"},
+    "checkpoints": {"atomic", "container", "fingerprint", "parameters", "persistence"},
     "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
     "contracts": {"reports"},
     "activation_contract": {
@@ -89,11 +94,13 @@ KNOWS = {
     "regressor": {
         "quiet",
         "callbacks",
+        "checkpoints",
         "export",
         "fitting",
         "messages",
         "model",
         "parameters",
+        "persistence",
         "tables",
     },
     "many": {
@@ -126,7 +133,14 @@ KNOWS = {
         "threads",
         "trained",
     },
-    "__init__": {"activation_contract", "checking", "loss_contract", "many", "regressor"},
+    "__init__": {
+        "activation_contract",
+        "checking",
+        "container",
+        "loss_contract",
+        "many",
+        "regressor",
+    },
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "tables"}
 NUMPY_ALONE = ("differences", "calculus", "blocks", "workspace", "network", "container")
@@ -140,6 +154,7 @@ def imports(module):
             others |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level:
             own |= {node.module} if node.module else {alias.name for alias in node.names}
+            own -= {"__version__"}
         elif isinstance(node, ast.ImportFrom):
             others.add(node.module.partition(".")[0])
     return own, others

@@ -122,6 +122,8 @@ COUNT = {"1", "2", "2**31", "2**63", "10**30"}
 SIZES = {"1", "2", "''", "'1'", "[]", "[1]", "[1, 2]", "()", "(1,)", "range"}
 ARRAYS_OF_SIZES = {"array(1)", "array([1])", "array([1, 2])", "array([])"}
 
+FILES = "nope", "1", "1.5", "64-", "-64", "0", "10**3", "²", "f2", ">f8"
+
 # What each parameter takes of the strange values. It may still fail by name, as steps of 1e308 do.
 ACCEPTED = {
     "loss": set(),
@@ -157,6 +159,8 @@ ACCEPTED = {
     "dtype": {"None", "np.float32 type"},
     "scoring": {"None", "gives nan"},  # NaN is what scikit-learn's give where there is no score
     "max_time": POSITIVE | {"None"},
+    "checkpoint": {"None", "np.str_"} | {f"'{name}'" for name in FILES},
+    "checkpoint_every": COUNT,
 }  # fmt: skip
 # What makes a parameter count that others leave alone.
 WITH = {
@@ -191,7 +195,6 @@ def in_a_folder(tmp_path, monkeypatch):
 def test_a_strange_value_is_refused_by_the_parameter_s_name(data, name, value, in_a_folder):
     model = with_value(name, STRANGE[value])
     before = dict(vars(model))
-    # Of a name that is too long for a file the system has something to say.
     try:
         model.fit(*data)
     except (ValueError, TypeError) as error:
@@ -247,6 +250,8 @@ GOOD = {
     "dtype": [("float32", (*TEXT, np.dtype)), ("float64", TEXT)],
     "scoring": [("r2", TEXT), ("loss", TEXT)],
     "max_time": [(1000, (*INTEGERS[2:], np.float64))],
+    "checkpoint": [],  # which a warm start refuses, and the model does not keep
+    "checkpoint_every": [(2, INTEGERS)],
 }
 
 

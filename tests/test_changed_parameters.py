@@ -72,6 +72,10 @@ CHANGES = {
     "dtype": Change("float32", RAISES, RAISES),
     "scoring": Change("neg_max_error", FOLLOWS, ONE_PASS, {"early_stopping": True}),
     "max_time": Change(1e-9, FOLLOWS, ONE_PASS),
+    "checkpoint": Change(
+        "a.skb", RAISES, "partial_fit keeps no checkpoint", message="{name} needs warm_start=False"
+    ),
+    "checkpoint_every": Change(1, "there is no checkpoint", "partial_fit keeps no checkpoint"),
 }
 
 

@@ -1,0 +1,349 @@
+"""Saving and loading a regressor: what the parts of a file mean.
+
+The bytes are :mod:`skbackprop.container`'s. The tables below name everything that a fitted
+regressor keeps and the kind of value that it is (:mod:`skbackprop.schema`); what is not in
+them is neither written nor read. Loading checks the meaning: that sizes fit each other, that
+weights are finite, that names are known. It makes numbers, strings, arrays, lists and dicts,
+and objects of the package's own tables; no name in a file is looked up anywhere else.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from . import container
+from .architecture import architecture
+from .container import ModelFileError, RefusedError, demand
+from .messages import shown
+from .schema import (
+    Choice,
+    Curve,
+    Flag,
+    ListOf,
+    Names,
+    OptimizerState,
+    OrNone,
+    Real,
+    Record,
+    Shelf,
+    Text,
+    Vector,
+    Whole,
+    check_optimizer_state,
+)
+from .values import decode, encode
+
+WEIGHTS = Vector(np.float32, np.float64)
+SHIFT, SCALE = OrNone(Vector()), OrNone(Vector(above=0))
+CURVE, REAL = Curve(), Real()
+
+HISTORY = Record(
+    {
+        "loss_curve": CURVE,
+        "validation_loss_curve": CURVE,
+        "validation_scores": CURVE,
+        "best": REAL,
+        "best_theta": OrNone(WEIGHTS),
+        "best_epoch": Whole(),
+        "stalled": Whole(),
+        "judged_by": Text(),
+        "judged_from": Whole(),
+    }
+)
+MEASURE = Record({"bound": REAL, "scale": REAL})
+GENERATOR = Record(
+    {
+        "bit_generator": Text(),
+        "state": Record({"state": Whole(0, 2**128 - 1), "inc": Whole(0, 2**128 - 1)}),
+        "has_uint32": Whole(0, 1),
+        "uinteger": Whole(0, 2**32 - 1),
+    }
+)
+# Of the architecture, what layer_sizes_ and activations_ do not say.
+ARCHITECTURE = Record(
+    {
+        "loss": Choice("loss"),
+        "solver": Choice("solver", "lbfgs"),
+        "standardize": Flag(),
+        "dtype": OrNone(Text()),
+    }
+)
+TRAINING = Record(
+    {
+        "architecture": ARCHITECTURE,
+        "theta": OrNone(WEIGHTS),
+        "first_theta": OrNone(WEIGHTS),
+        "optimizer": OptimizerState(),
+        "rng": GENERATOR,
+        "samples": Whole(),
+        "slowdown": Real(5e-324, 1.0),
+        "history": HISTORY,
+        "measure": MEASURE,
+        "split_seed": Whole(0, 2**63 - 1),
+        "weight_mean": Real(0.0, sys.float_info.max),
+        "weight_rows": Whole(),
+    }
+)
+FITTED = Record(
+    {
+        "theta_": WEIGHTS,
+        "layer_sizes_": ListOf(Whole(1)),
+        "activations_": ListOf(Choice("activation")),
+        "fit_intercept_": Flag(),
+        "X_shift_": SHIFT,
+        "X_scale_": SCALE,
+        "y_shift_": SHIFT,
+        "y_scale_": SCALE,
+        "n_iter_": Whole(),
+        "t_": Whole(),
+        "loss_": REAL,
+        "best_loss_": OrNone(REAL),
+        "loss_curve_": CURVE,
+        "validation_loss_curve_": OrNone(CURVE),
+        "validation_scores_": OrNone(CURVE),
+        "best_validation_score_": OrNone(REAL),
+        "_training": TRAINING,
+        "feature_names_in_": Names(),
+        "_y_ndim": Whole(1, 2),
+    },
+    optional=("feature_names_in_",),
+)
+# What other attributes say already: not in the file.
+DERIVED = {
+    "n_layers_": lambda fitted: len(fitted["layer_sizes_"]),
+    "n_outputs_": lambda fitted: fitted["layer_sizes_"][-1],
+    "out_activation_": lambda fitted: fitted["activations_"][-1],
+    "n_features_in_": lambda fitted: fitted["layer_sizes_"][0],
+}
+ATTRIBUTES = (*FITTED.kinds, *DERIVED)
+STATE = Record(  # of a RandomState
+    {"key": Vector(np.int64), "pos": Whole(0, 624), "has_gauss": Whole(0, 1), "cached": REAL}
+)
+HEADER_KEYS = {"fitted", "params", "random_state", "run"}
+
+
+def save(
+    path: str | os.PathLike,
+    params: dict[str, Any],
+    fitted: dict[str, Any],
+    run: dict[str, Any] | None = None,
+) -> None:
+    """Write a file; nothing is touched if there is something that it cannot hold.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where to.
+    params : dict
+        The estimator's parameters.
+    fitted : dict
+        Its attributes; those of :data:`ATTRIBUTES` and no others.
+    run : dict, optional
+        Plain values that are given back as they are.
+    """
+    path, shelf = container.path_of(path), Shelf()
+    shelf.allowed = sys.maxsize
+    try:
+        params, state = _written_params(params, shelf)
+        header = {"params": params, "random_state": state, "run": encode(run, "run")}
+        header["fitted"] = FITTED.write(_without_derived(fitted), "", shelf)
+        shelf.close_written()
+        # What could not be read, or would be read as something else, is not written.
+        _, restored, _ = _meaning(header, shelf.arrays, params.keys())
+        _check_derived(fitted, restored)
+    except RefusedError as refused:
+        raise ValueError(f"this model cannot be saved: {refused}") from refused
+    container.write(path, header, shelf.arrays)
+
+
+def check(params: dict[str, Any]) -> None:
+    """Raise a TypeError for a parameter that no file can hold."""
+    _written_params(params, Shelf())
+
+
+def differences(was: dict[str, Any], now: dict[str, Any], free: Iterable[str]) -> list[str]:
+    """A sentence for each parameter of another value, those of `free` aside."""
+    a, b = _as_written(was), _as_written(now)
+    return [
+        f"{name} was {shown(was[name])} and is {shown(now[name])}"
+        for name in now
+        if name not in free and a[name] != b[name]
+    ]
+
+
+def _as_written(params):
+    """What a file would hold of each."""
+    shelf = Shelf()
+    written, state = _written_params(params, shelf)
+    arrays = {name: M.tobytes() for name, M in shelf.arrays.items()}
+    return written | {"random_state": (written["random_state"], state, arrays)}
+
+
+def load(
+    path: str | os.PathLike, names: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+    """The parameters, which must have these names, the fitted attributes, and ``run``.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged or is no model.
+    """
+    header, arrays = container.read(path)
+    try:
+        return _meaning(header, arrays, names)
+    except RefusedError as refused:
+        raise ModelFileError(container.path_of(path), str(refused)) from None
+
+
+def _meaning(header, arrays, names):
+    """What a header and its arrays stand for."""
+    demand(header.keys() == HEADER_KEYS, "its header has other keys than it should")
+    shelf, given = Shelf(arrays), header["params"]
+    demand(type(given) is dict and given.keys() == set(names), "the names of its parameters")
+    params = {name: decode(given[name], name) for name in names}
+    demand(params["checkpoint"] is None, "a path among its parameters")
+    if header["random_state"] is not None:
+        demand(params["random_state"] is None, "two values of random_state")
+        params["random_state"] = _random_state(header["random_state"], shelf)
+    fitted = FITTED.read(header["fitted"], "", shelf)
+    run = decode(header["run"], "run")
+    demand(run is None or type(run) is dict, "the kind of run")
+    shelf.close_read()
+    _check_network(fitted)
+    _complete(fitted)
+    _check_training(fitted)
+    return params, fitted, run
+
+
+# ----- parameters --------------------------------------------------------------------
+
+
+def _written_params(params, shelf):
+    """The parameters for the header, and the state of a RandomState among them."""
+    # A path says where to write during a fit, and nothing of the model.
+    params, state = dict(params) | {"checkpoint": None}, None
+    if params["random_state"] is np.random:
+        raise TypeError(
+            "random_state=numpy.random cannot be saved: it is the state of the whole process; "
+            "set random_state to None, an integer or a RandomState"
+        )
+    if type(params["random_state"]) is np.random.RandomState:
+        state = _written_state(params.pop("random_state"), shelf)
+        params["random_state"] = None
+    params["dtype"] = _dtype_name(params["dtype"])
+    return {name: encode(value, name) for name, value in params.items()}, state
+
+
+def _dtype_name(dtype):
+    """'float32' for all that NumPy takes for it; another value as it is, for `fit` to refuse."""
+    if dtype is None:
+        return None
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        return dtype
+    return name if name in ("float32", "float64") else dtype
+
+
+def _written_state(random_state, shelf):
+    state = random_state.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        raise TypeError(
+            f"random_state={random_state!r} cannot be saved: only one of MT19937, which "
+            "numpy.random.RandomState(seed) makes"
+        )
+    whole = {"key": state["state"]["key"].astype(np.int64), "pos": int(state["state"]["pos"])}
+    gauss = {"has_gauss": int(state["has_gauss"]), "cached": float(state["gauss"])}
+    return STATE.write(whole | gauss, "random_state", shelf)
+
+
+def _random_state(tree, shelf):
+    state = STATE.read(tree, "random_state", shelf)
+    key = state["key"]
+    fits = key.shape == (624,) and key.min() >= 0 and key.max() < 2**32
+    demand(fits, "the key of random_state")
+    made = np.random.RandomState(0)
+    whole = (key.astype(np.uint32), state["pos"], state["has_gauss"], state["cached"])
+    made.set_state(("MT19937", *whole))
+    return made
+
+
+# ----- fitted attributes -------------------------------------------------------------
+
+
+def _without_derived(fitted):
+    """What the file holds: the rest follows from it."""
+    kept = {name: value for name, value in fitted.items() if name not in DERIVED}
+    training = dict(kept.get("_training", {}))
+    whole = training.get("architecture", {})
+    training["architecture"] = {k: v for k, v in whole.items() if k in ARCHITECTURE.kinds}
+    return kept | {"_training": training}
+
+
+def _check_derived(fitted, restored):
+    """Whether the rest does follow."""
+    for name in DERIVED:
+        demand(name in fitted and fitted[name] == restored[name], f"the value of {name}")
+    whole, again = (state["_training"]["architecture"] for state in (fitted, restored))
+    demand(whole == again, "its architecture")
+
+
+def _check_network(fitted):
+    """Whether layers, weights and units fit each other."""
+    sizes, theta = fitted["layer_sizes_"], fitted["theta_"]
+    demand(len(sizes) >= 2, "the number of its layers")
+    demand(len(fitted["activations_"]) == len(sizes) - 1, "the number of its activations")
+    bias = int(fitted["fit_intercept_"])
+    n = sum((rows + bias) * columns for rows, columns in pairwise(sizes))
+    demand(theta.size == n, f"{theta.size} weights, where its layers have {n}")
+    for name, size in (("X", sizes[0]), ("y", sizes[-1])):
+        for vector in (fitted[f"{name}_shift_"], fitted[f"{name}_scale_"]):
+            demand(vector is None or vector.size == size, f"the number of units of {name}")
+    names = fitted.get("feature_names_in_")
+    demand(names is None or names.size == sizes[0], "the number of feature names")
+    demand(fitted["_y_ndim"] == 2 or sizes[-1] == 1, "the dimensions of y")
+
+
+def _complete(fitted):
+    """Add what other attributes say already."""
+    for name, of in DERIVED.items():
+        fitted[name] = of(fitted)
+    sizes, g = fitted["layer_sizes_"], fitted["activations_"]
+    own = fitted["_training"]["architecture"]
+    params = own | {
+        "hidden_layer_sizes": tuple(sizes[1:-1]),
+        "activation": g[:-1],
+        "output_activation": g[-1],
+        "fit_intercept": fitted["fit_intercept_"],
+        "quantile": 0.5,
+    }
+    demand(own["dtype"] in (None, fitted["theta_"].dtype.name), "the type of its weights")
+    try:
+        fitted["_training"]["architecture"] = architecture(params, sizes[0], sizes[-1])
+    except (ValueError, TypeError) as error:
+        raise RefusedError(str(error)) from None
+
+
+def _check_training(fitted):
+    """Whether training can go on."""
+    training, theta = fitted["_training"], fitted["theta_"]
+    history = training["history"]
+    for M in (training["theta"], training["first_theta"], history["best_theta"]):
+        same = M is None or (M.dtype, M.shape) == (theta.dtype, theta.shape)
+        demand(same, "weights of training that are not like theta_")
+    solver = training["architecture"]["solver"]
+    check_optimizer_state(training["optimizer"], solver, theta)
+    demand(training["rng"]["bit_generator"] == "PCG64", "its random generator")
+    n = len(history["loss_curve"])
+    validated = len(history["validation_loss_curve"])
+    demand(n > 0 and len(fitted["loss_curve_"]) == n, "the length of its loss curve")
+    demand(len(history["validation_scores"]) == validated <= n, "the length of its curves")
+    demand(max(history["best_epoch"], history["judged_from"]) <= n, "the epoch that was best")
+    curves = [fitted[name] for name in ("validation_loss_curve_", "validation_scores_")]
+    fits = all(curve is None or len(curve) == validated for curve in curves)
+    demand(fits and (curves[0] is None) == (curves[1] is None), "the length of its curves")

@@ -1,0 +1,354 @@
+"""save and load: all of it comes back, and nothing else comes in."""
+
+import copy
+import io
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from allocation import peak_memory
+from forge import identical, pack, unpack
+
+from skbackprop import BackpropRegressor, ModelFileError, container
+from skbackprop.activations import ACTIVATIONS
+from skbackprop.losses import LOSSES
+from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.schedules import SCHEDULES
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((60, 3))
+y = np.abs(X @ [1.0, -2.0, 0.5]) + 0.1
+
+
+def fit(data=X, target=y, **params):
+    params = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0} | params
+    return BackpropRegressor(**params).fit(data, target)
+
+
+OPTIONS = {
+    **{f"loss={name}": {"loss": name} for name in LOSSES},
+    **{f"loss={name}()": {"loss": cls()} for name, cls in LOSSES.items()},
+    **{f"activation={name}": {"activation": name} for name in ACTIVATIONS},
+    **{f"activation={name}()": {"activation": [cls()]} for name, cls in ACTIVATIONS.items()},
+    **{f"solver={name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs")},
+    **{f"solver={name}()": {"solver": cls()} for name, cls in OPTIMIZERS.items()},
+    **{f"rate={name}": {"learning_rate": name} for name in SCHEDULES},
+    **{f"rate={name}()": {"learning_rate": cls()} for name, cls in SCHEDULES.items()},
+    "slope": {"activation": ACTIVATIONS["leaky_relu"](negative_slope=np.float64(0.3))},
+    "delta": {"loss": LOSSES["huber"](delta=2)},
+    "beta": {"solver": OPTIMIZERS["adam"](beta_1=0.8)},
+    "early": {"early_stopping": True, "warm_start": True},
+    "score": {"early_stopping": True, "scoring": "r2"},
+    "no momentum": {"solver": "sgd", "momentum": 0},
+    "linear": {"hidden_layer_sizes": ()},
+    "string": {"hidden_layer_sizes": "4-3"},
+    "array": {"hidden_layer_sizes": np.array([4, 3], np.int32)},
+    "list": {"hidden_layer_sizes": [4, 3], "activation": ["tanh", "relu"]},
+    "bare": {"fit_intercept": False, "standardize": False},
+    "dropout": {"dropout": 0.3, "clip_norm": 1.0, "max_time": 100.0},
+    "RandomState": {"random_state": np.random.RandomState(5)},
+    "scalars": {"alpha": np.float32(0.1), "max_iter": np.int64(3), "n_iter_no_change": np.inf},
+    "seedless": {"random_state": None},
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.skb"
+
+
+def again(model, path):
+    model.save(path)
+    return BackpropRegressor.load(path)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_everything_comes_back(path, name, dtype):
+    model = fit(X.astype(dtype), **OPTIONS[name])
+    loaded = again(model, path)
+    assert identical(vars(loaded), vars(model))
+    assert identical(loaded.predict(X), model.predict(X))
+    first = path.read_bytes()
+    loaded.save(path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_training_goes_on_as_if_it_had_not_been_saved(path, name):
+    model = fit(**OPTIONS[name])
+    loaded = again(model, path)
+    for m in (model, loaded):
+        if m.solver != "lbfgs":
+            m.partial_fit(X, y).partial_fit(X[:20], y[:20])
+        m.set_params(warm_start=True).fit(X, y)
+    assert identical(vars(loaded), vars(model))
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, "f4", "float64", np.dtype(np.float64)])
+def test_a_dtype_comes_back_by_name(path, dtype):
+    loaded = again(fit(dtype=dtype), path)
+    assert loaded.dtype == (None if dtype is None else np.dtype(dtype).name)
+    loaded.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["é", "", "x" * 300], ["\udc80", "😀", "a\0b"]])
+def test_feature_names(path, names):
+    model = fit(pd.DataFrame(X, columns=names))
+    loaded = again(model, path)
+    assert identical(vars(loaded), vars(model))
+
+
+def test_several_outputs_weights_and_a_column_of_y(path):
+    for target in (y[:, None], np.c_[y, y**2]):
+        model = fit(X, target)
+        assert identical(again(model, path).predict(X), model.predict(X))
+
+
+RESUME = """
+import hashlib, sys
+import numpy as np
+from skbackprop import BackpropRegressor
+X, y = np.load(sys.argv[2]), np.load(sys.argv[3])
+model = BackpropRegressor.load(sys.argv[1])
+print(hashlib.sha256(model.predict(X).tobytes()).hexdigest())
+model.partial_fit(X, y).set_params(warm_start=True).fit(X, y).save(sys.argv[1])
+"""
+
+
+def test_in_another_process(path, tmp_path):
+    import hashlib
+
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    model = fit(early_stopping=True, warm_start=True, dropout=0.2)
+    model.save(path)
+    command = [sys.executable, "-c", RESUME, path, tmp_path / "X.npy", tmp_path / "y.npy"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert said == hashlib.sha256(model.predict(X).tobytes()).hexdigest()
+    resumed = path.read_bytes()
+    model.partial_fit(X, y).set_params(warm_start=True).fit(X, y).save(path)
+    assert path.read_bytes() == resumed
+
+
+def test_no_row_of_the_training_data_is_in_the_file(path):
+    table = np.random.default_rng(1).standard_normal((500, 3))
+    fit(table, table[:, 0], early_stopping=True, warm_start=True).save(path)
+    data = path.read_bytes()
+    assert not any(row.tobytes() in data or row[:2].tobytes() in data for row in table)
+
+
+# ----- what is refused at save ---------------------------------------------------------
+
+
+class OwnActivation:
+    def value(self, Z, out=None):
+        return np.multiply(Z, 1, out=out)
+
+    def derivative(self, Z, A, out=None):
+        return np.ones_like(Z) if out is None else (out.fill(1), out)[1]
+
+
+class OwnReLU(ACTIVATIONS["relu"]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"activation": OwnActivation()}, "activation="),
+        ({"activation": [OwnActivation()]}, "activation="),
+        ({"activation": OwnReLU()}, "activation="),
+        ({"learning_rate": lambda progress: 1.0}, "learning_rate="),
+        ({"scoring": lambda model, X, y: 0.0}, "scoring="),
+        ({"random_state": np.random}, "random_state="),
+    ],
+)
+def test_code_is_refused_before_a_file_is_touched(path, params, named):
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError, match=named):
+        fit(**params).save(path)
+    assert path.read_bytes() == b"old" and os.listdir(path.parent) == [path.name]
+
+
+def test_what_could_not_be_loaded_is_not_saved(path):
+    for name, value in (("theta_", np.full(21, np.nan)), ("n_outputs_", 7), ("loss_", "x")):
+        model = fit()
+        setattr(model, name, value)
+        with pytest.raises(ValueError, match="cannot be saved"):
+            model.save(path)
+    assert not path.exists()
+
+
+# ----- damage --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "model.skb"
+    fit(hidden_layer_sizes=(2,), solver="sgd", momentum=0).save(path)
+    return path.read_bytes()
+
+
+def parsed(data):
+    return container.parse(io.BytesIO(data), len(data))
+
+
+def test_every_truncation(data):
+    for n in range(len(data)):
+        with pytest.raises(container.RefusedError):
+            parsed(data[:n])
+
+
+def test_every_flipped_bit(data):
+    flipped = bytearray(data)
+    for k in range(8 * len(data)):
+        flipped[k // 8] ^= 1 << k % 8
+        with pytest.raises(container.RefusedError):
+            parsed(flipped)
+        flipped[k // 8] ^= 1 << k % 8
+    parsed(flipped)
+
+
+def accepted(path, data):
+    """The model of the file, if it is accepted: then it predicts and can be saved as it was."""
+    path.write_bytes(data)
+    try:
+        model = BackpropRegressor.load(path)
+    except ModelFileError as error:
+        assert error.path == str(path) and error.reason
+        return None
+    with np.errstate(all="ignore"):
+        rows = np.zeros((2, model.n_features_in_))
+        names = getattr(model, "feature_names_in_", None)
+        rows = rows if names is None else pd.DataFrame(rows, columns=names)
+        assert model.predict(rows).shape[0] == 2
+        model.save(path)
+        assert path.read_bytes() == data
+    return model
+
+
+def test_damage_on_the_disk_names_the_path(path, data):
+    for k in range(0, len(data), 97):
+        assert accepted(path, data[:k] + bytes([data[k] ^ 4]) + data[k + 1 :]) is None
+    assert accepted(path, data) is not None
+
+
+def leaves(tree, path=()):
+    """Paths to everything in a header."""
+    yield path
+    if isinstance(tree, (dict, list)):
+        for key, inside in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from leaves(inside, (*path, key))
+
+
+STRANGE = [
+    None, True, -1, 0, 1, 2**70, 2**200, 0.5, -0.5, "", "x", "theta_", [], {}, [[]], {"a": 1},
+    {"float": "nan"}, {"tuple": []}, {"object": ["activation", "elu", {"alpha": -1.0}]},
+    {"scalar": ["int64", 2**64]}, {"array": ["int8", [300]]},
+]  # fmt: skip
+RICH = {
+    "early_stopping": True,
+    "warm_start": True,
+    "random_state": np.random.RandomState(1),
+    "activation": ACTIVATIONS["elu"](),
+}
+
+
+@pytest.mark.parametrize("options", [{}, RICH])
+def test_every_value_of_the_header_replaced_by_strange_ones(path, options):
+    """With right checksums: ModelFileError, or a model that works."""
+    fit(pd.DataFrame(X, columns=list("abc")), **options).save(path)
+    header, numbers = unpack(path.read_bytes())
+    tried = 0
+    for where in [p for p in leaves(header) if p and p[0] not in ("arrays", "format", "run")]:
+        for value in [*STRANGE, "missing"]:
+            forged = copy.deepcopy(header)
+            inside = forged
+            for key in where[:-1]:
+                inside = inside[key]
+            if value == "missing":
+                del inside[where[-1]]
+            else:
+                inside[where[-1]] = value
+            accepted(path, pack(forged, numbers))
+            tried += 1
+    assert tried > 2000
+
+
+def test_weights_that_are_not_finite(path, data):
+    header, numbers = unpack(data)
+    for name in ("theta_", "X_scale_", "X_shift_", "y_scale_"):
+        for value in (np.nan, np.inf, -np.inf):
+            wrong = np.frombuffer(numbers[name]).copy()
+            wrong[0] = value
+            assert accepted(path, pack(header, numbers | {name: wrong.tobytes()})) is None
+    for value in (0.0, -1.0):
+        wrong = np.frombuffer(numbers["X_scale_"]).copy()
+        wrong[0] = value
+        assert accepted(path, pack(header, numbers | {"X_scale_": wrong.tobytes()})) is None
+
+
+def test_mutations_of_arrays_with_right_checksums(path, data):
+    header, numbers = unpack(data)
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        name = random.choice([name for name in numbers if numbers[name]])
+        wrong = bytearray(numbers[name])
+        for at in random.integers(len(wrong), size=3):
+            wrong[at] = random.integers(256)
+        accepted(path, pack(header, numbers | {name: bytes(wrong)}))
+
+
+def test_an_array_that_nothing_asks_for(path, data):
+    header, numbers = unpack(data)
+    for name in ("more", "room"):
+        forged = copy.deepcopy(header)
+        forged["arrays"].append({"name": name, "dtype": "|u1", "shape": [8], "sha256": ""})
+        assert accepted(path, pack(forged, numbers | {name: bytes(8)})) is None
+
+
+@pytest.mark.parametrize("content", [pickle.dumps(BackpropRegressor()), b"", b"PK\5\6" + bytes(18)])
+def test_other_files_are_refused_and_not_unpickled(path, content, monkeypatch):
+    monkeypatch.setattr(pickle, "load", None)
+    monkeypatch.setattr(pickle, "loads", None)
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError):
+        BackpropRegressor.load(path)
+
+
+def test_memory(path):
+    for model in (
+        fit(hidden_layer_sizes=(800, 800), max_iter=1, learning_rate_init=1e-6),
+        fit(max_iter=1),
+    ):
+        if model.layer_sizes_[1] == 4:  # curves as long as a stream makes them
+            curve = rng.standard_normal(400_000).tolist()
+            model.loss_curve_ = model._training["history"]["loss_curve"] = curve
+        model.save(path)
+        size = path.stat().st_size
+        assert peak_memory(lambda: BackpropRegressor.load(path)) < 2 * size + 16 * 2**20
+
+
+AUDIT = """
+import sys
+from skbackprop import BackpropRegressor, persistence
+path, seen = sys.argv[1], []
+sys.addaudithook(lambda event, args: seen.append((event, args)))
+BackpropRegressor.load(path)
+seen = list(seen)
+BAD = ("import", "exec", "compile", "socket", "subprocess", "os.system")
+bad = [e for e, a in seen if e.startswith(BAD)]
+opened = {a[0] for e, a in seen if e == "open"}
+assert not bad and opened == {path}, (bad, opened)
+"""
+
+
+def test_loading_opens_one_file_and_runs_nothing(path):
+    fit(random_state=np.random.RandomState(1), loss=LOSSES["huber"]()).save(path)
+    done = subprocess.run([sys.executable, "-c", AUDIT, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
