@@ -12,13 +12,19 @@ __all__ = [
     "BackpropRegressor",
     "ModelFileError",
     "__version__",
+    "check_activation",
+    "check_gradients",
+    "check_loss",
     "fit_many",
     "gauss_newton_product",
     "hessian_product",
 ]
 
 if TYPE_CHECKING:
+    from .activation_contract import check_activation
+    from .checking import check_gradients
     from .container import ModelFileError
+    from .loss_contract import check_loss
     from .many import fit_many
     from .products import gauss_newton_product, hessian_product
     from .regressor import BackpropRegressor
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
 HOME = {
     "BackpropRegressor": "regressor",
     "ModelFileError": "container",
+    "check_activation": "activation_contract",
+    "check_gradients": "checking",
+    "check_loss": "loss_contract",
     "fit_many": "many",
     "gauss_newton_product": "products",
     "hessian_product": "products",

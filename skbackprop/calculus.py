@@ -38,11 +38,15 @@ array([[60., 80.]])
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
-from typing import Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .blocks import Call, run
+
+if TYPE_CHECKING:
+    from .reports import Report
 
 Array = np.ndarray
 
@@ -313,3 +317,85 @@ class SquaredFrobeniusNorm(Function):
 
     def __repr__(self):
         return "SquaredFrobeniusNorm()"
+
+
+# ----- and checked -------------------------------------------------------------------
+
+
+def check_derivative(f: Any, X: Any) -> "Report":
+    """Compare df/dX of a function with differences, and of a composition every step.
+
+    Parameters
+    ----------
+    f : Function
+        A scalar function, or any object with ``value(X)``, a number, and ``derivative(X)``, of
+        X's shape.
+    X : array-like
+        Where to compare, in float64.
+
+    Returns
+    -------
+    report : skbackprop.reports.Report
+        ``report.passed``, and a line for the derivative with respect to the input of every
+        function of a composition, the outermost first: the first that is wrong is that function's
+        rule. :mod:`skbackprop.differences` says what counts as wrong.
+
+    Raises
+    ------
+    TypeError
+        If f has no value or derivative, or its value is no number.
+    ValueError
+        If X is no array of finite numbers.
+
+    Examples
+    --------
+    >>> f = 0.5 * SquaredFrobeniusNorm() @ RightMultiply([[3.], [4.]])
+    >>> check_derivative(f, [[1., 2.]]).passed
+    True
+    """
+    from .differences import compare_matrix
+    from .messages import described
+    from .reports import Report, line_of
+
+    if isinstance(f, type) or not (hasattr(f, "value") and hasattr(f, "derivative")):
+        raise TypeError(f"f must be an object with value(X) and derivative(X); got {f!r}")
+    X = _finite(X)
+    if np.ndim(f.value(X)) != 0:
+        raise TypeError(f"f must be a scalar function; its value has shape {np.shape(f.value(X))}")
+    lines, source = [], ""
+    for outer, step, G in _steps(f, X):
+        dG = np.asarray(outer.derivative(G))
+        if dG.shape != G.shape:
+            raise ValueError(f"the derivative of f has shape {dG.shape} where X has {G.shape}")
+        found = compare_matrix(partial(_values, outer), G, dG)
+        lines.append(line_of(found, f"df/dX, X the input of {described(step)}", source=source))
+        source = described(step) if lines[-1].is_bad else ""
+    return Report("check_derivative", described(f), lines)
+
+
+def _values(f, stack):
+    return np.array([float(f.value(X)) for X in stack])
+
+
+def _finite(X):
+    X = np.asarray(X)
+    if X.dtype.kind not in "fiu" or not X.size or not np.isfinite(X).all():
+        raise ValueError(f"X must hold finite real numbers; got {X!r}")
+    return X.astype(np.float64)
+
+
+def _steps(f, X):
+    """f1, f1 @ f2, …, f: each with its last function and that one's input."""
+    functions, inputs = _functions(f), [X]
+    for g in functions[:0:-1]:
+        inputs.append(g.value(inputs[-1]))
+    for outer, g, G in zip(
+        accumulate(functions, Composition), functions, inputs[::-1], strict=True
+    ):
+        if np.ndim(G):  # not of a number, such as what 1/m * is applied to
+            yield outer, g, G
+
+
+def _functions(f):
+    """The functions that f is composed of, the outermost first."""
+    return [*_functions(f.outer), *_functions(f.inner)] if isinstance(f, Composition) else [f]

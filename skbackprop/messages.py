@@ -21,6 +21,12 @@ class _Short(reprlib.Repr):
 shown = _Short().repr
 
 
+def described(obj: Any) -> str:
+    """An object as it describes itself; by its class where that is an address in memory."""
+    text = shown(obj)
+    return f"{type(obj).__name__}()" if " object at 0x" in text else text
+
+
 def shortened(text: str, most: int = 1200) -> str:
     """A message without its middle, where that is a whole table."""
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"

@@ -17,7 +17,9 @@ KNOWS = {
     "messages": set(),
     "blocks": set(),
     "quiet": set(),
-    "calculus": {"blocks"},
+    "differences": {"quiet"},
+    "reports": set(),
+    "calculus": {"blocks", "differences", "messages", "reports"},
     "activations": {"blocks", "settings"},
     "losses": {"blocks", "calculus", "settings"},
     "optimizers": {"settings"},
@@ -48,6 +50,30 @@ KNOWS = {
     "model": {"activations", "blocks", "bounded", "network", "parameters", "scaling"},
     "derivatives": {"blocks", "calculus", "messages", "model", "second_order"},
     "effects": {"derivatives", "model", "scaling"},
+    "contracts": {"reports"},
+    "activation_contract": {
+        "blocks",
+        "contracts",
+        "differences",
+        "messages",
+        "parameters",
+        "quiet",
+        "reports",
+    },
+    "loss_contract": {
+        "activations",
+        "blocks",
+        "contracts",
+        "differences",
+        "losses",
+        "messages",
+        "parameters",
+        "quiet",
+        "reports",
+    },
+    "definition": set(),
+    "trained": {"blocks", "feed", "training"},
+    "rules": {"calculus", "definition", "losses", "trained"},
     "fitting": {
         "quiet",
         "architecture",
@@ -107,10 +133,43 @@ KNOWS = {
         "second_order",
         "tables",
     },
-    "__init__": {"container", "many", "products", "regressor"},
+    "checking": {
+        "architecture",
+        "definition",
+        "differences",
+        "fitting",
+        "lbfgs",
+        "losses",
+        "messages",
+        "model",
+        "quiet",
+        "regressor",
+        "reports",
+        "rules",
+        "tables",
+        "threads",
+        "trained",
+    },
+    "__init__": {
+        "activation_contract",
+        "checking",
+        "container",
+        "loss_contract",
+        "many",
+        "products",
+        "regressor",
+    },
 }
 MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "products", "tables"}
-NUMPY_ALONE = ("calculus", "blocks", "workspace", "network", "second_order", "container")
+NUMPY_ALONE = (
+    "differences",
+    "calculus",
+    "blocks",
+    "workspace",
+    "network",
+    "second_order",
+    "container",
+)
 
 
 def imports(module):
@@ -154,5 +213,14 @@ def test_calculus_blocks_and_network_need_numpy_alone(module):
     others = ("sklearn", "scipy", "joblib", "threadpoolctl")
     code = (
         f"import sys, skbackprop.{module}; sys.exit(any(name in sys.modules for name in {others}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0
+
+
+def test_public_names_are_imported_when_they_are_first_used():
+    code = (
+        "import sys, skbackprop; light = not {'numpy', 'sklearn'} & set(sys.modules); "
+        "names = [getattr(skbackprop, name) for name in skbackprop.__all__]; "
+        "sys.exit(not light or dir(skbackprop) != sorted(skbackprop.__all__))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0

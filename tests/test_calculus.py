@@ -12,6 +12,7 @@ from skbackprop.calculus import (
     RightMultiply,
     SquaredFrobeniusNorm,
     addition,
+    check_derivative,
     elementwise,
     left_multiplication,
     product,
@@ -328,3 +329,80 @@ def test_the_article_s_loss_with_its_factor(rng):
 def test_mistakes_are_named(mistake, message):
     with pytest.raises((TypeError, ValueError), match=message):
         mistake()
+
+
+# ----- check_derivative -----------------------------------------------------------------
+
+
+def chain(rng, *inner):
+    W, Y = rng.normal(size=(3, 2)), rng.normal(size=(4, 2))
+    f = 1 / 4 * SquaredFrobeniusNorm() @ Add(-Y) @ Elementwise(Tanh()) @ RightMultiply(W)
+    for G in inner:
+        f = f @ G
+    return f
+
+
+def test_every_step_of_a_composition_is_compared(rng):
+    f = chain(rng, LeftMultiply(rng.normal(size=(4, 5))))
+    report = check_derivative(f, rng.normal(size=(5, 3)))
+    assert report.passed, report
+    assert [line.rule.partition("input of ")[2] for line in report] == [
+        "SquaredFrobeniusNorm()", "Add(4×2)", "Elementwise(Tanh())", "RightMultiply(3×2)",
+        "LeftMultiply(4×5)",
+    ]  # fmt: skip
+    assert max(line.error for line in report) < 1e-8
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_in_a_composition(name, rng):
+    f = 0.5 * SquaredFrobeniusNorm() @ Elementwise(ACTIVATIONS[name]())
+    assert check_derivative(f, rng.normal(size=(4, 3))).passed
+
+
+class Untransposed(RightMultiply):
+    """W where Wᵀ should be: a square W hides it from a check of shapes."""
+
+    def pull_back(self, dG, X):
+        return dG @ self.constant
+
+
+def test_the_step_that_is_wrong_is_named(rng):
+    f = chain(rng, Untransposed(rng.normal(size=(3, 3))), Elementwise(Tanh()))
+    report = check_derivative(f, rng.normal(size=(4, 3)))
+    assert not report.passed
+    assert [line.rule for line in report.faults] == ["df/dX, X the input of Untransposed(3×3)"]
+    assert report[-1].status == "follows" and "Untransposed(3×3)" in report[-1].note
+
+
+def test_any_object_with_a_value_and_a_derivative(rng):
+    class Sum:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def value(self, X):
+            return np.sum(X**3)
+
+        def derivative(self, X):
+            return self.factor * X**2
+
+    for X in (rng.normal(size=7), rng.normal(size=(40, 30)), [[1, 2]]):
+        assert check_derivative(Sum(3), X).passed
+        assert check_derivative(Sum(6), X).faults[0].factor == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("f", "X", "error", "message"),
+    [
+        (np.sum, np.ones((2, 2)), TypeError, "f must be an object with value"),
+        (SquaredFrobeniusNorm, np.ones((2, 2)), TypeError, "f must be an object with value"),
+        (Add(np.ones((2, 2))), np.ones((2, 2)), TypeError, "f must be a scalar function"),
+        (SquaredFrobeniusNorm(), [[np.nan]], ValueError, "X must hold finite real numbers"),
+        (SquaredFrobeniusNorm(), [["a"]], ValueError, "X must hold finite real numbers"),
+        (SquaredFrobeniusNorm(), [[1j]], ValueError, "X must hold finite real numbers"),
+        (SquaredFrobeniusNorm(), np.ones((0, 2)), ValueError, "X must hold finite real numbers"),
+        (SquaredFrobeniusNorm() @ RightMultiply([[1.0]]), np.ones((2, 2)), ValueError, "X W"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(f, X, error, message):
+    with pytest.raises(error, match=message):
+        check_derivative(f, X)

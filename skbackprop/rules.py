@@ -1,0 +1,139 @@
+"""The derivation as a list: every matrix of a training step, and the rule that gives it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .calculus import right_multiplication
+from .definition import Definition, scaled
+from .losses import CustomLoss
+from .trained import Trained
+
+Array = np.ndarray
+
+
+class Value(NamedTuple):
+    """A matrix of the way forward: training's, and that of the definition."""
+
+    name: str
+    layer: int
+    text: str
+    trained: Array
+    defined: Array
+    uses: tuple[str, ...]  # names of the matrices that the rule starts from
+
+
+class Derivative(NamedTuple):
+    """A matrix of the way back, dM, which is to be df/dM."""
+
+    name: str
+    layer: int
+    text: str
+    M: Array
+    dM: Array
+    size: Any  # of the terms of the sums that dM is made of
+    f: Callable[[Array], Array]  # of a stack of matrices in the place of M
+    uses: tuple[str, ...]
+
+
+def values(f: Definition, t: Trained) -> Iterator[Value]:
+    """Z[l] and A[l], from the input on."""
+    for l in range(1, f.L + 1):
+        bias = "" if t.db[l] is None else f" + 1 b[{l}]"
+        text = f"Z[{l}] = {_H(f, l - 1)} W[{l}]{bias}"
+        yield Value(f"Z[{l}]", l, text, t.Z[l], f.Z[l], (f"A[{l - 1}]",))
+        text = f"A[{l}] = g[{l}](Z[{l}])"
+        yield Value(f"A[{l}]", l, text, t.A[l], f.A[l], (f"Z[{l}]",))
+
+
+def derivatives(
+    f: Definition, t: Trained, loss: Any, from_Z: bool, X: Array, units: tuple
+) -> Iterator[Derivative]:
+    """dA[l], dZ[l], dW[l] and db[l] from the output on, and df/dX for X in the caller's units.
+
+    `units` are X_shift and X_scale, or None for either.
+    """
+    for l in range(f.L, 0, -1):
+        direct = from_Z and l == f.L  # df/dZ[L] comes from the loss itself
+        if not direct:
+            yield _dA(f, t.dZ, l, t.dA[l]) if l < f.L else _dA_of_loss(f, t, loss)
+        yield _dZ(f, t, l, loss if direct else None)
+        yield _dW(f, t, l)
+        if t.db[l] is not None:
+            yield _db(f, t, l)
+    dX = right_multiplication(t.dZ[1], f.W[1])  # which training has no use for
+    yield _dA(f, t.dZ, 0, dX)
+    yield _dX(f, dX, X, *units)
+
+
+def _dA_of_loss(f, t, loss):
+    L = f.L
+    text = f"dA[{L}] = derivative of {_name(loss)}"
+    return Derivative(
+        f"dA[{L}]", L, text, f.A[L], t.dA[L], 0.0, lambda A: f.with_A(L, A), (f"A[{L}]",)
+    )
+
+
+def _dA(f, dZ, l, dA):
+    """Right multiplication, l < L."""
+    text = f"dZ[{l + 1}] W[{l + 1}]ᵀ"
+    text = text if f.D[l] is None else f"({text}) ⊙ D[{l}]"
+    size = abs(dZ[l + 1]) @ abs(f.W[l + 1]).T
+    return Derivative(
+        f"dA[{l}]", l, f"dA[{l}] = {text}", f.A[l], dA, size, lambda A: f.with_A(l, A),
+        (f"dZ[{l + 1}]",),
+    )  # fmt: skip
+
+
+def _dZ(f, t, l, loss):
+    """Elementwise function, or the loss's own df/dZ[L]."""
+    text, uses = f"dA[{l}] ⊙ g[{l}]'(Z[{l}])", (f"dA[{l}]", f"A[{l}]")
+    if loss is not None:
+        text, uses = f"derivative_Z of {_name(loss)}", (f"A[{l}]",)
+    size = 0.0 if loss is not None else abs(t.dA[l])  # g' = 1 - a² vanishes by cancelling
+    return Derivative(
+        f"dZ[{l}]", l, f"dZ[{l}] = {text}", f.Z[l], t.dZ[l], size, lambda Z: f.with_Z(l, Z), uses
+    )
+
+
+def _dW(f, t, l):
+    """Left multiplication."""
+    text = f"dW[{l}] = {_H(f, l - 1)}ᵀ dZ[{l}]" + (f" + penalty W[{l}]" if f.penalty else "")
+    size = abs(f.H(l - 1)).T @ abs(t.dZ[l]) + f.penalty * abs(f.W[l])
+    return Derivative(
+        f"dW[{l}]", l, text, f.W[l], t.dW[l], size, lambda W: f.with_W(l, W),
+        (f"dZ[{l}]", f"A[{l - 1}]"),
+    )  # fmt: skip
+
+
+def _db(f, t, l):
+    """Addition, and left multiplication by 1."""
+    size = abs(t.dZ[l]).sum(axis=0, keepdims=True)
+    return Derivative(
+        f"db[{l}]", l, f"db[{l}] = 1ᵀ dZ[{l}]", f.b[l], t.db[l], size, lambda b: f.with_b(l, b),
+        (f"dZ[{l}]",),
+    )  # fmt: skip
+
+
+def _dX(f, dA_0, X, shift, scale):
+    """df/dX in the caller's units, by steps of X_scale."""
+    text, unit, dX = "dX = dA[0]", np.ones(X.shape[1]), dA_0
+    if scale is not None:
+        text, unit, dX = "dX = dA[0] / X_scale", scale, dA_0 / scale
+
+    centred = scaled(X, shift, None)  # before the step, which it may round away
+
+    def f_of_steps(V):
+        return f.with_A(0, scaled(centred + V * unit, None, scale))
+
+    none = np.zeros(X.shape)
+    return Derivative("dX", 0, text, none, dX * unit, abs(dA_0), f_of_steps, ("dA[0]",))
+
+
+def _H(f, l):
+    return f"A[{l}]" if f.D[l] is None else f"H[{l}]"  # H[l] = A[l] ⊙ D[l]
+
+
+def _name(loss):
+    return type(loss.loss if isinstance(loss, CustomLoss) else loss).__name__
