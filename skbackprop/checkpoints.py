@@ -45,6 +45,8 @@ class Checkpoint:
         folder = os.path.dirname(os.path.realpath(self.path))
         if not os.path.isdir(folder):
             raise FileNotFoundError(f"checkpoint={self.path!r}: there is no folder {folder!r}")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"checkpoint={self.path!r}: folder {folder!r} cannot be written")
         data = dict(zip(PARTS, map(described, table), strict=True))
         if validation is not None:
             data |= {f"{name}_val": described(M) for name, M in zip(PARTS, validation, strict=True)}

@@ -124,6 +124,8 @@ ATTRIBUTES = (*FITTED.kinds, *DERIVED)
 STATE = Record(  # of a RandomState
     {"key": Vector(np.int64), "pos": Whole(0, 624), "has_gauss": Whole(0, 1), "cached": REAL}
 )
+# Parameters that have come since the first release: what a file without them stands for.
+ADDED: dict[str, Any] = {}
 HEADER_KEYS = {"fitted", "params", "random_state", "run"}
 
 
@@ -205,8 +207,10 @@ def _meaning(header, arrays, names):
     """What a header and its arrays stand for."""
     demand(header.keys() == HEADER_KEYS, "its header has other keys than it should")
     shelf, given = Shelf(arrays), header["params"]
-    demand(type(given) is dict and given.keys() == set(names), "the names of its parameters")
-    params = {name: decode(given[name], name) for name in names}
+    demand(type(given) is dict and given.keys() <= set(names), "the names of its parameters")
+    demand(set(names) - given.keys() <= ADDED.keys(), "the names of its parameters")
+    params = {name: decode(given[name], name) for name in names if name in given}
+    params |= {name: value for name, value in ADDED.items() if name not in given}
     demand(params["checkpoint"] is None, "a path among its parameters")
     if header["random_state"] is not None:
         demand(params["random_state"] is None, "two values of random_state")

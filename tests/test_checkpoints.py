@@ -316,9 +316,12 @@ def test_what_cannot_be_written_is_refused_before_training(path, params, error, 
     assert not capsys.readouterr().out and not path.exists()
 
 
-def test_no_folder_is_noticed_before_training(path, capsys):
+def test_no_folder_to_write_to_is_noticed_before_training(path, capsys, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"checkpoint=.*no folder"):
         fit(path / "in" / "nothing", verbose=True)
+    monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)
+    with pytest.raises(PermissionError, match="cannot be written"):
+        fit(path, verbose=True)
     assert not capsys.readouterr().out
 
 
