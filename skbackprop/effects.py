@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .derivatives import gradients
+from .derivatives import gradients, units_of
 from .model import Model
 from .scaling import Rows
 
@@ -47,6 +47,7 @@ def _line(cells, widths):
 def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> MarginalEffects:
     """The table for the rows of X, read block by block."""
     w, raw = np.ones(X.shape[0]) if weight is None else weight / weight.max(), Rows(X, np.float64)
+    units = units_of(model, order=1)  # in which no square overflows
     total: Any = 0.0
     mean: Any = 0.0  # of effect and elasticity
     squares: Any = 0.0  # of what differs from it
@@ -57,7 +58,7 @@ def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> 
         x = raw.take(rows, np.empty((len(A), X.shape[1])))[counts]
         y, G = model.to_caller(A.astype(np.float64))[counts], G[counts].astype(np.float64)
         elasticity = G * x[:, :, None] / np.where(y, y, np.nan)[:, None, :]
-        Q, part = np.stack([G, elasticity], axis=1), w[rows][counts]
+        Q, part = np.stack([G / units, elasticity], axis=1), w[rows][counts]
         # Joined with what has been seen (Chan et al. 1983): no difference of large sums.
         share = part.sum() / (total + part.sum())
         center = np.average(Q, axis=0, weights=part)
@@ -65,7 +66,8 @@ def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> 
         squares = squares + total * share * np.square(center - mean)
         mean = mean + share * (center - mean)
         total += part.sum()
-    return _table(names, effect=mean[0], std=np.sqrt(squares / total)[0], elasticity=mean[1])
+    std = np.sqrt(squares[0] / total)
+    return _table(names, effect=units * mean[0], std=units * std, elasticity=mean[1])
 
 
 def _table(names, **columns):

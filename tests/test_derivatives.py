@@ -253,6 +253,10 @@ def test_units_go_with_the_derivatives(x_unit, y_unit):
     with np.errstate(all="ignore"):
         expected = model.predict_gradient(X) * (y_unit / x_unit)
         np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+        table, scaled = model.marginal_effects(X), other.marginal_effects(X * x_unit)
+        if np.isfinite(expected).all() and expected.all():
+            for name in ("effect", "std"):
+                np.testing.assert_allclose(scaled[name], table[name] * (y_unit / x_unit))
         # y/x² is beyond all numbers or below them if both units are large or both are small.
         if (x_unit > 1) == (y_unit > 1):
             expected = model.predict_hessian(X) * (y_unit / x_unit) / x_unit

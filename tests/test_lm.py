@@ -142,7 +142,7 @@ def test_a_linear_model_is_ridge_after_a_few_steps(rng):
 
 
 def test_far_fewer_iterations_than_lbfgs(rng):
-    """To a gradient as small: 4 to 10 times fewer with ten weights, 20 with 26."""
+    """To a gradient as small: about 6 times fewer with ten weights, 22 with 26."""
     P = rng.uniform(-1, 1, (300, 3))
     smooth = np.sin(2 * P[:, 0]) * np.cos(P[:, 1]) + P[:, 2] ** 2
     limits = {"tol": 1e-5, "max_iter": 10**4, "max_fun": 10**5}

@@ -280,7 +280,7 @@ def test_14_partial_fit_after_a_fit_with_early_stopping(data):
     assert not np.array_equal(model.partial_fit(X, y).theta_, before)
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_15_verbose_prints_a_line_an_epoch(data, solver, capsys):
     X, y = data
     model = BackpropRegressor(solver=solver, verbose=True, max_iter=5, random_state=0).fit(X, y)

@@ -290,7 +290,7 @@ def test_dropout_and_clipping_take_part(data):
 # ----- units ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 @pytest.mark.parametrize(
     "units",
     ["X dollars", "X offset", "X 1e12 apart", "y dollars", "y offset", "1e300", "1e-300"],
@@ -551,7 +551,7 @@ def test_a_refused_refit_leaves_the_model_as_it_was(data):
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_array, sparse.csr_matrix])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_sparse_is_dense(container, solver):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((90, 6)) * (rng.random((90, 6)) < 0.3)
@@ -803,7 +803,7 @@ def test_an_object_without_the_methods_is_refused(data, name):
 # ----- callbacks -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_callbacks_see_every_epoch_and_can_stop(data, solver, weighted):
     pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
