@@ -31,7 +31,7 @@ KNOWS = {
     "divergence": {"blocks", "feed"},
     "fingerprint": {"blocks"},
     "atomic": set(),
-    "container": {"atomic"},
+    "container": {"atomic", "messages"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "stack": {"training"},
