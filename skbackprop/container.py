@@ -24,6 +24,7 @@ import numpy as np
 
 from . import __version__
 from .atomic import path_of, write_atomically
+from .messages import shortened
 
 Array = np.ndarray
 
@@ -63,6 +64,9 @@ class ModelFileError(ValueError):
 
 class RefusedError(ValueError):
     """What is wrong with a file, before it is known which file."""
+
+    def __init__(self, reason: str):
+        super().__init__(shortened(reason, 400))  # a name in it may be all of the header
 
 
 def demand(condition: Any, reason: str) -> None:

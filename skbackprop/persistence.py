@@ -7,6 +7,7 @@ weights are finite, that names are known. It makes numbers, strings, arrays, lis
 and objects of the package's own tables; no name in a file is looked up anywhere else.
 """
 
+import copy
 import os
 import sys
 from collections.abc import Iterable
@@ -124,6 +125,7 @@ ATTRIBUTES = (*FITTED.kinds, *DERIVED)
 STATE = Record(  # of a RandomState
     {"key": Vector(np.int64), "pos": Whole(0, 624), "has_gauss": Whole(0, 1), "cached": REAL}
 )
+FLOATS = ("float32", "float64")
 # Parameters that have come since the first release: what a file without them stands for.
 ADDED: dict[str, Any] = {}
 HEADER_KEYS = {"fitted", "params", "random_state", "run"}
@@ -206,12 +208,8 @@ def load(
 def _meaning(header, arrays, names):
     """What a header and its arrays stand for."""
     demand(header.keys() == HEADER_KEYS, "its header has other keys than it should")
-    shelf, given = Shelf(arrays), header["params"]
-    demand(type(given) is dict and given.keys() <= set(names), "the names of its parameters")
-    demand(set(names) - given.keys() <= ADDED.keys(), "the names of its parameters")
-    params = {name: decode(given[name], name) for name in names if name in given}
-    params |= {name: value for name, value in ADDED.items() if name not in given}
-    demand(params["checkpoint"] is None, "a path among its parameters")
+    shelf = Shelf(arrays)
+    params = _read_params(header["params"], list(names))
     if header["random_state"] is not None:
         demand(params["random_state"] is None, "two values of random_state")
         params["random_state"] = _random_state(header["random_state"], shelf)
@@ -252,7 +250,7 @@ def _dtype_name(dtype):
         name = np.dtype(dtype).name
     except TypeError:
         return dtype
-    return name if name in ("float32", "float64") else dtype
+    return name if name in FLOATS else dtype
 
 
 def _written_state(random_state, shelf):
@@ -265,6 +263,22 @@ def _written_state(random_state, shelf):
     whole = {"key": state["state"]["key"].astype(np.int64), "pos": int(state["state"]["pos"])}
     gauss = {"has_gauss": int(state["has_gauss"]), "cached": float(state["gauss"])}
     return STATE.write(whole | gauss, "random_state", shelf)
+
+
+def _read_params(given, names):
+    """The parameters of these names; for those that came later, what files without them mean."""
+    demand(type(given) is dict, "the kind of its parameters")
+    unknown = sorted(given.keys() - set(names))
+    missing = sorted(set(names) - given.keys() - ADDED.keys())
+    demand(not unknown, f"its parameter {shown(unknown[:1])} is not known to this version")
+    demand(not missing, f"it lacks the parameter {missing[:1]}")
+    params = {name: decode(given[name], name) for name in names if name in given}
+    params |= {name: copy.deepcopy(ADDED[name]) for name in names if name not in given}
+    demand(params["checkpoint"] is None, "a path among its parameters")
+    # Of all that NumPy takes for a type only these are written; NumPy parses no other text.
+    dtype = params["dtype"]
+    demand(dtype is None or (type(dtype) is str and dtype in FLOATS), "the value of dtype")
+    return params
 
 
 def _random_state(tree, shelf):

@@ -34,7 +34,7 @@ KNOWS = {
     "divergence": {"blocks", "feed"},
     "fingerprint": {"blocks"},
     "atomic": set(),
-    "container": {"atomic"},
+    "container": {"atomic", "messages"},
     "training": {"blocks", "feed"},
     "lbfgs": {"blocks", "feed", "training"},
     "lm": {"blocks", "feed", "lbfgs", "second_order", "training"},

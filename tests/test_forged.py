@@ -1,0 +1,53 @@
+"""Forged files, checksums right, that a fuzzer found: refused, in a few words."""
+
+import copy
+import pathlib
+
+import pytest
+from forge import pack, unpack
+
+from skbackprop import BackpropRegressor, ModelFileError
+
+DATA = (pathlib.Path(__file__).parent / "data" / "models" / "v1" / "defaults.skb").read_bytes()
+LONG = "x" * 100_000
+
+
+@pytest.fixture
+def reason(tmp_path):
+    """Why a file is refused whose header was changed."""
+    header, numbers = unpack(DATA)
+
+    def of(change):
+        forged = copy.deepcopy(header)
+        change(forged)
+        path = tmp_path / "model.skb"
+        path.write_bytes(pack(forged, numbers))
+        with pytest.raises(ModelFileError) as refused:
+            BackpropRegressor.load(path)
+        return refused.value.reason
+
+    return of
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["<f8", "(2,)f4", "f4,f4", "int8", 1, True, [], {"scalar": ["str", "float32"]},
+     {"array": ["int8", [1, 2]]}, {"dict": {"a": 1}}],
+)  # fmt: skip
+def test_a_dtype_by_another_name(reason, value):
+    """It would be saved again as another file; and NumPy would parse text of a stranger."""
+    assert reason(lambda header: header["params"].update(dtype=value)) == "the value of dtype"
+
+
+@pytest.mark.parametrize("record", ["params", "fitted", "optimizer"])
+def test_a_reason_is_short_whatever_the_file_says(reason, record):
+    def change(header):
+        inside = header["fitted"]["_training"] if record == "optimizer" else header
+        inside[record][LONG] = []
+
+    assert "xxx" in reason(change) and len(reason(change)) < 500
+
+
+def test_a_parameter_of_a_newer_version_is_named(reason):
+    said = reason(lambda header: header["params"].update(later=1))
+    assert said == "its parameter ['later'] is not known to this version"
