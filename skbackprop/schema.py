@@ -32,7 +32,7 @@ class Shelf:
 
     def __init__(self, arrays: dict[str, Array] | None = None):
         self.arrays = {} if arrays is None else arrays
-        self.seen: set[str] = set()
+        self.seen: list[str] = []
         self.lists = 0  # bytes
         room = self.arrays.get(ROOM)
         self.allowed = LISTS + (0 if room is None else room.size)
@@ -46,11 +46,14 @@ class Shelf:
         return name
 
     def take(self, name: Any, path: str, *dtypes: Any) -> Array:
-        """The array of that name, of one of these types."""
+        """The array of that name, which must be the one that `put` gives; of one of these types."""
         demand(type(name) is str and name in self.arrays and name != ROOM, f"the array of {path}")
         M = self.arrays[name]
         demand(M.dtype in dtypes and M.ndim == 1, f"the type of {path}")
-        self.seen.add(name)
+        if name not in self.seen:
+            again = any(_identical(self.arrays[other], M) for other in self.seen)
+            demand(name == path and not again, f"the name of the array of {path}")
+            self.seen.append(name)
         return M
 
     def spend(self, nbytes: int) -> None:
@@ -64,13 +67,13 @@ class Shelf:
             self.arrays[ROOM] = np.zeros(self.lists - LISTS, np.uint8)
 
     def close_read(self) -> None:
-        """Refuse arrays that nothing has asked for."""
+        """Refuse arrays that nothing has asked for, and another order than that of writing."""
         room = self.arrays.get(ROOM)
         if room is not None:
-            self.seen.add(ROOM)
+            self.seen.append(ROOM)
             demand(room.dtype == np.uint8 and not room.any(), "room that is not empty")
             demand(room.shape == (self.lists - LISTS,), "room for nothing")
-        demand(self.seen == self.arrays.keys(), "an array that belongs to nothing")
+        demand(self.seen == list(self.arrays), "an array that belongs to nothing, or elsewhere")
 
 
 def _identical(A, B):
@@ -218,8 +221,8 @@ class Names:
 
     def read(self, tree, path, shelf):
         demand(type(tree) is list and len(tree) == 2, f"the arrays of {path}")
-        lengths = shelf.take(tree[0], path, np.int64)
-        text = shelf.take(tree[1], path, np.uint8)
+        lengths = shelf.take(tree[0], f"{path}.lengths", np.int64)
+        text = shelf.take(tree[1], f"{path}.text", np.uint8)
         # Each within the text: their sum then overflows no integer.
         within = lengths.size == 0 or (lengths.min() >= 0 and lengths.max() <= text.size)
         demand(within and int(lengths.sum()) == text.size, f"the lengths of {path}")
@@ -277,7 +280,7 @@ class OptimizerState:
         vector = Vector()
         return {
             name: vector.write(x, f"{path}.{name}", shelf) if isinstance(x, np.ndarray) else x
-            for name, x in value.items()
+            for name, x in sorted(value.items())  # the order in a header, and so of the arrays
         }
 
     def read(self, tree, path, shelf):

@@ -51,3 +51,23 @@ def test_a_reason_is_short_whatever_the_file_says(reason, record):
 def test_a_parameter_of_a_newer_version_is_named(reason):
     said = reason(lambda header: header["params"].update(later=1))
     assert said == "its parameter ['later'] is not known to this version"
+
+
+def test_an_array_by_another_name_twice_or_elsewhere(tmp_path):
+    """Each would be a model, and be saved again as another file."""
+    path, (header, numbers) = tmp_path / "model.skb", unpack(DATA)
+    names = [entry["name"] for entry in header["arrays"]]
+    renamed, twice, moved = (copy.deepcopy(header) for _ in range(3))
+    renamed["arrays"][names.index("theta_")]["name"] = "other"
+    renamed["fitted"]["theta_"] = "other"
+    assert header["fitted"]["_training"]["history"]["loss_curve"] == "loss_curve_"
+    own = "_training.history.loss_curve"
+    twice["fitted"]["_training"]["history"]["loss_curve"] = own
+    curve = header["arrays"][names.index("loss_curve_")]
+    twice["arrays"].append({**curve, "name": own})
+    moved["arrays"].reverse()
+    numbers |= {"other": numbers["theta_"], own: numbers["loss_curve_"]}
+    for forged in (renamed, twice, moved):
+        path.write_bytes(pack(forged, numbers))
+        with pytest.raises(ModelFileError, match=r"the name of the array|or elsewhere"):
+            BackpropRegressor.load(path)
