@@ -80,7 +80,9 @@ def change_header(header, dice):
         parent[at[-1]] += dice.choice([-1, 1, 0.5, 2**31])
     elif kind == 3 and isinstance(parent, dict):
         name = dice.choice(["x" * 2000, "", "\ud800", str(dice.choice(everywhere)[-1])])
-        parent[name] = parent.pop(at[-1])
+        parent[name] = copy.deepcopy(parent[at[-1]])
+        if dice.random() < 0.5:  # another name for it, and not one more
+            del parent[at[-1]]
     else:
         alike = [value for value in STRANGE if kind == 5 or type(value) is type(parent[at[-1]])]
         parent[at[-1]] = copy.deepcopy(dice.choice(alike))
