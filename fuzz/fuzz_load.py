@@ -44,7 +44,7 @@ PARTS = ("params", "params", "fitted", "fitted", "fitted", "run", "random_state"
 STRANGE = [
     None, True, False, -1, 0, 1, 2, 624, 2**31, 2**62, 2**63, 2**128, 0.0, -0.5, 1e308, 5e-324,
     "", "x", "theta_", "adam", "lbfgs", "relu", "<f8", "float32", "\ud800", "x" * 2000, [], {},
-    [[]], [1], ["relu"], [[[[[[1]]]]]], {"a": 1}, {"float": "nan"}, {"float": "inf"},
+    [[]], [1], [4000] * 4, ["relu"], [[[[[[1]]]]]], {"a": 1}, {"float": "nan"}, {"float": "inf"},
     {"tuple": [1]}, {"scalar": ["float32", 1.5]}, {"scalar": ["str", "adam"]}, {"dict": {"a": 1}},
     {"object": ["activation", "elu", {"alpha": 1e300}]}, {"array": ["int8", [1, 2]]},
 ]  # fmt: skip
@@ -80,7 +80,9 @@ def change_header(header, dice):
         parent[at[-1]] += dice.choice([-1, 1, 0.5, 2**31])
     elif kind == 3 and isinstance(parent, dict):
         name = dice.choice(["x" * 2000, "", "\ud800", str(dice.choice(everywhere)[-1])])
-        parent[name] = parent.pop(at[-1])
+        parent[name] = copy.deepcopy(parent[at[-1]])
+        if dice.random() < 0.5:  # another name for it, and not one more
+            del parent[at[-1]]
     else:
         alike = [value for value in STRANGE if kind == 5 or type(value) is type(parent[at[-1]])]
         parent[at[-1]] = copy.deepcopy(dice.choice(alike))
@@ -150,6 +152,8 @@ def check(path, data):
         assert most_memory() - before < 2 * len(data) + MEMORY, "too much memory"
     names = getattr(model, "feature_names_in_", None)
     X = np.linspace(-3, 3, 2 * model.n_features_in_).reshape(2, -1)
+    if model.X_shift_ is not None:  # where a scale of 0 would be 0 / 0
+        X = np.vstack([X, model.X_shift_])
     assert np.isfinite(model.predict(X if names is None else pd.DataFrame(X, columns=names))).all()
     check_saved_again(path, data, model)
     return True

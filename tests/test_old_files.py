@@ -7,19 +7,19 @@
 import hashlib
 import pathlib
 import runpy
+import shutil
 
 import numpy as np
 import pytest
-from forge import identical
+from forge import identical, pack, unpack
 
-from skbackprop import BackpropRegressor, persistence
-from skbackprop.container import FORMAT
+from skbackprop import BackpropRegressor, __version__, persistence
+from skbackprop.container import FORMAT, NEEDS
+from skbackprop.values import OBJECTS, TABLES, encode
 
 FOLDER = pathlib.Path(__file__).parent / "data" / "models"
 make = runpy.run_path(str(FOLDER / "make.py"), run_name="make")
-PINS = dict(
-    reversed(line.split()) for line in (FOLDER / "sha256.txt").read_text("ascii").splitlines()
-)
+PINS = make["pins"]()
 FILES = [name for name in PINS if name.endswith(".skb")]
 
 
@@ -30,9 +30,48 @@ def test_every_format_has_its_files():
     assert there == set(PINS)
 
 
+def test_every_entry_of_the_tables_is_in_a_file():
+    """By name or as an object: a later change of what one means would change old models."""
+    there = {table: set() for table in TABLES}
+    for name in FILES:
+        model = BackpropRegressor.load(FOLDER / name)
+        used = model._training["architecture"]
+        there["activation"].update(map(named, model.activations_))
+        there["learning_rate"].add(named(model.learning_rate))
+        there["loss"].add(named(used["loss"]))
+        there["solver"].add(named(used["solver"]))
+    for table in TABLES:
+        assert there[table] >= TABLES[table].keys()
+
+
+def named(value):
+    """The name of an entry of a table, which may be an object."""
+    return value if isinstance(value, str) else OBJECTS[type(value)][1]
+
+
+def test_a_file_that_was_changed_gets_no_new_pin(tmp_path):
+    """And nothing that is there is written."""
+    copied = shutil.copytree(FOLDER, tmp_path / "models")
+    before = (copied / "sha256.txt").read_bytes()
+    file = copied / FILES[0]
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(SystemExit, match=f"not what they were: .*{FILES[0]}"):
+        runpy.run_path(str(copied / "make.py"), run_name="__main__")
+    assert (copied / "sha256.txt").read_bytes() == before
+
+
 @pytest.mark.parametrize("name", PINS)
 def test_no_file_has_changed(name):
     assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == PINS[name]
+
+
+def as_saved_now(data):
+    """An old file as this version writes it: other versions, no fit, the later parameters."""
+    header, numbers = unpack(data)
+    header |= {"format": FORMAT, "library": __version__, "needs": NEEDS, "run": None}
+    later = {name: encode(value, name) for name, value in persistence.ADDED.items()}
+    header["params"] = later | header["params"]
+    return pack(header, numbers)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -43,6 +82,7 @@ def test_an_old_file_predicts_trains_on_and_is_saved_again(name, tmp_path):
     rounding = 1e-12 if model.theta_.dtype == np.float64 else 1e-5
     np.testing.assert_allclose(model.predict(X), expected, rtol=0, atol=rounding * abs(y).max())
     model.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == as_saved_now((FOLDER / name).read_bytes())
     again = BackpropRegressor.load(tmp_path / "again")
     assert identical(vars(again), vars(model))
     for m in (model, again):
@@ -69,3 +109,24 @@ def test_a_parameter_of_a_later_version_has_its_default(monkeypatch):
     monkeypatch.setitem(persistence.ADDED, "later", 7)
     params, *_ = persistence.load(FOLDER / FILES[0], names)
     assert params["later"] == 7 and list(params) == names
+
+
+def test_an_old_file_and_a_constructor_that_has_grown(monkeypatch, tmp_path):
+    """Of all old files; saved by the new version, they hold the parameter, with what it means."""
+
+    class Grown(BackpropRegressor):
+        def __init__(self, later=None, **params):
+            self.later = later
+            BackpropRegressor.__init__(self, **params)
+
+    names = ["later", *BackpropRegressor().get_params()]
+    monkeypatch.setitem(persistence.ADDED, "later", ["old"])
+    for name in FILES:
+        params, fitted, _ = persistence.load(FOLDER / name, names)
+        model = Grown(**params)._commit(fitted)
+        assert model.later == ["old"] and model.later is not persistence.ADDED["later"]
+        X, _ = make["data"](pathlib.Path(name).stem)
+        assert np.isfinite(model.predict(X)).all()
+        persistence.save(tmp_path / "new", params | {"later": 3}, fitted)
+        again, *_ = persistence.load(tmp_path / "new", names)
+        assert again["later"] == 3

@@ -20,6 +20,7 @@ from skbackprop.optimizers import Adam
 from skbackprop.schedules import SCHEDULES
 
 HERE = pathlib.Path(__file__).parent
+PINS = HERE / "sha256.txt"
 # Of numbers that are the same bits in every version of NumPy, on every machine.
 X = np.arange(120).reshape(40, 3) * 37 % 101 / 101
 y = 1 + X[:, 0] - X[:, 1] * X[:, 2]
@@ -48,6 +49,8 @@ CASES = {
     "random_state": {"random_state": np.random.RandomState(3), "loss": "poisson"},
     "frame": {"activation": "tanh", "output_activation": "softplus"},
     "outputs": {"loss": "absolute_error", "activation": "silu"},
+    "logistic": {"activation": "logistic", "solver": "sgd", "learning_rate": "invscaling"},
+    "rate": {"learning_rate": "coslog4", "warm_start": True, "dtype": "float32"},
     "checkpoint": {"early_stopping": True, "checkpoint_every": 2},
 }
 
@@ -82,8 +85,26 @@ def write(name, path):
         checkpoints.Checkpoint.save = save
 
 
+def pins():
+    """{file: SHA-256} of what is kept."""
+    if not PINS.exists():
+        return {}
+    lines = PINS.read_text("ascii").splitlines()
+    return {name: digest for digest, name in map(str.split, lines)}
+
+
+def pinned(path):
+    """A file's line in sha256.txt: its name and its digest."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{path.parent.name}/{path.name}", digest
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    kept = pins()
+    changed = [name for name in kept if pinned(HERE / name)[1] != kept[name]]
+    if changed:  # else a file that was changed would get a new pin
+        sys.exit(f"not what they were: {changed}")
     folder = HERE / f"v{FORMAT}"
     folder.mkdir(exist_ok=True)
     for name in CASES:
@@ -92,9 +113,7 @@ if __name__ == "__main__":
             print(f"kept: {path.name}", file=sys.stderr)
             continue
         write(name, path)
-        y_pred = BackpropRegressor.load(path).predict(data(name)[0])
-        np.save(path.with_suffix(".npy"), y_pred)
-    with (HERE / "sha256.txt").open("w", encoding="ascii") as pins:
-        for path in sorted(HERE.glob("v*/*")):
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            pins.write(f"{digest}  {path.parent.name}/{path.name}\n")
+        np.save(path.with_suffix(".npy"), BackpropRegressor.load(path).predict(data(name)[0]))
+    now = kept | dict(pinned(path) for path in HERE.glob("v*/*"))
+    lines = [f"{now[name]}  {name}\n" for name in sorted(now)]
+    PINS.write_text("".join(lines), encoding="ascii", newline="\n")
