@@ -31,8 +31,7 @@ def write_atomically(path: str, write: Callable[[BinaryIO], None]) -> None:
     path = os.path.realpath(path)
     mode = _mode(path)
     folder = os.path.dirname(path)
-    # In the same folder: only within a file system is renaming one step.
-    temporary = os.path.join(folder, f"{_prefix(path)}{secrets.token_hex(8)}{SUFFIX}")
+    temporary = _temporary(path)
     try:
         with open(temporary, "xb") as file:  # a new file, of the mode that umask allows
             if mode is not None:
@@ -46,6 +45,26 @@ def write_atomically(path: str, write: Callable[[BinaryIO], None]) -> None:
             os.unlink(temporary)
         raise
     _sync(folder)
+
+
+def try_to_write(path: str) -> None:
+    """Raise the OSError that writing the file would raise, and leave nothing behind."""
+    path = os.path.realpath(path)
+    _mode(path)
+    temporary = _temporary(path)
+    try:
+        with open(temporary, "xb") as file:
+            file.flush()
+        os.unlink(temporary)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _temporary(path):
+    """A name in the same folder: only within a file system is renaming one step."""
+    return os.path.join(os.path.dirname(path), f"{_prefix(path)}{secrets.token_hex(8)}{SUFFIX}")
 
 
 def remove_leftovers(path: str) -> None:

@@ -5,12 +5,13 @@ whole, with a description of the data beside it.
 """
 
 import os
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
 from . import persistence
-from .atomic import path_of, remove_leftovers
+from .atomic import path_of, remove_leftovers, try_to_write
 from .container import ModelFileError
 from .fingerprint import described, described_names
 from .parameters import seed_from
@@ -42,11 +43,7 @@ class Checkpoint:
         self.params, self.path = params, path_of(params["checkpoint"])
         self.finished, self.told = False, ""  # of the fit that was found
         persistence.check(params)
-        folder = os.path.dirname(os.path.realpath(self.path))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(f"checkpoint={self.path!r}: there is no folder {folder!r}")
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"checkpoint={self.path!r}: folder {folder!r} cannot be written")
+        try_to_write(self.path)
         data = dict(zip(PARTS, map(described, table), strict=True))
         if validation is not None:
             data |= {f"{name}_val": described(M) for name, M in zip(PARTS, validation, strict=True)}
@@ -65,8 +62,6 @@ class Checkpoint:
         remove_leftovers(self.path)  # of a process that was killed while it wrote
         if not os.path.exists(self.path):
             return None
-        if isinstance(self.params["random_state"], np.random.RandomState):
-            seed_from(self.params["random_state"])  # which the fit in the file has taken
         params, fitted, run = persistence.load(self.path, self.params)
         if run is None:
             raise ValueError(
@@ -82,6 +77,10 @@ class Checkpoint:
             )
         if not run["finished"] and fitted["_training"]["first_theta"] is None:
             raise ModelFileError(self.path, "it lacks the first weights")
+        if fitted["n_iter_"] > params["max_iter"]:
+            raise ModelFileError(self.path, "it has more epochs than max_iter")
+        if isinstance(self.params["random_state"], np.random.RandomState):
+            seed_from(self.params["random_state"])  # which the fit in the file has taken
         self.finished, self.told = run["finished"], run["told"]
         return fitted
 
@@ -89,7 +88,11 @@ class Checkpoint:
         """Sentences on what another fit was given."""
         names = [name for name in {**data, **self.data} if data.get(name) != self.data.get(name)]
         said = [f"{name} was {data.get(name)} and is {self.data.get(name)}" for name in names]
-        return said + persistence.differences(params, self.params, FREE)
+        now = dict(self.params)
+        if isinstance(now["random_state"], np.random.RandomState):
+            now["random_state"] = deepcopy(now["random_state"])  # refused, it stays where it is
+            seed_from(now["random_state"])
+        return said + persistence.differences(params, now, FREE)
 
     def save(self, fitted: dict[str, Any], finished: bool = False, told: str = "") -> None:
         """Write the state of training, and at its end what was said of it."""

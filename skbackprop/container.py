@@ -228,6 +228,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def parse(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, Array]]:
     """Header and arrays of an open file of that size; RefusedError if it is not as it must be."""
+    demand(size <= LARGEST, f"{size} bytes long; {LARGEST} are the most")
     member, text = _read_header(file, size)
     header = _loads(text)
     entries = _entries(header, size)
@@ -314,6 +315,8 @@ def _entry_of(item, size):
     demand(dtype in DTYPES, f"the type of array {name}")
     demand(isinstance(shape, list) and 1 <= len(shape) <= 4, f"the shape of array {name}")
     demand(all(type(n) is int and 0 <= n <= size for n in shape), f"the shape of array {name}")
+    # A zero among them would hide what the others ask for.
+    demand(prod(n or 1 for n in shape) <= size, f"the shape of array {name}")
     demand(isinstance(sha256, str), f"the checksum of array {name}")
     return Entry(name, dtype, tuple(shape), sha256)
 

@@ -30,8 +30,9 @@ class Measure:
     Parameters
     ----------
     bound : float
-        The largest that is not worse than predicting the mean of y; inf for a constant y, to
-        which any other prediction is.
+        The largest that is not worse than predicting the mean of y; of a constant c, than
+        predicting 1.1 c. In a stream ten times that of the mean, the largest so far: rows of
+        one call may be alike, or hard.
     scale : float
         What a training that goes well does not leave far behind: the loss of predicting the
         mean, or of the first weights, whichever is more; in a stream the largest so far, as
@@ -48,12 +49,23 @@ class Measure:
         return None if loss <= self.bound else "worse"
 
 
-def measure(network: Any, loss: Any, data: Data, theta: Array, before: float = 0.0) -> Measure:
-    """The measure for training on these rows from these weights; `before`, an earlier scale."""
-    mean, constant = loss_of_mean(network, loss, data)
-    start = mean_loss(network, loss, data, theta, SAMPLE)
-    bound = np.inf if constant else mean + WORSE * abs(mean)
-    return Measure(bound, max(before, abs(mean), abs(start)))
+def measure(
+    network: Any,
+    loss: Any,
+    data: Data,
+    theta: Array,
+    stream: bool = False,
+    before: Measure | None = None,
+) -> Measure:
+    """The measure for training on these rows from these weights; `before`, earlier in a stream."""
+    mean, near = losses_of_mean(network, loss, data)
+    start = abs(mean_loss(network, loss, data, theta, SAMPLE))
+    scale = max(abs(mean), start)
+    if not stream:
+        return Measure(near + WORSE * abs(near), scale)
+    if before is None:
+        return Measure(USELESS * scale, scale)
+    return Measure(max(before.bound, USELESS * abs(mean)), max(before.scale, scale))
 
 
 def mean_loss(network: Any, loss: Any, data: Data, theta: Array, most: float = np.inf) -> float:
@@ -69,10 +81,11 @@ def mean_loss(network: Any, loss: Any, data: Data, theta: Array, most: float = n
     return total
 
 
-def loss_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, bool]:
-    """The same of the weighted mean of y as every row's prediction, and whether y is constant.
+def losses_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, float]:
+    """The same of the weighted mean of y as every row's prediction, twice.
 
-    Of a constant c it is that of 2 c, or of 1 for c = 0, standardised: the scale there is.
+    Of a constant c, to which any other prediction is worse, it is that of 2 c (of 1 for c = 0,
+    standardised): the scale there is; and that of 1.1 c (0.1).
     """
     mean: Any = 0.0
     low, high = np.inf, -np.inf
@@ -80,14 +93,19 @@ def loss_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, bool]:
         w = np.full((1, len(Y)), 1 / len(Y)) if weight is None else weight.T
         mean = mean + (w @ Y.astype(np.float64))[0] * (len(Y) / len(data))
         low, high = np.minimum(low, Y.min(axis=0)), np.maximum(high, Y.max(axis=0))
-    constant = bool(np.all(low == high))
-    if constant:
-        mean = np.where(mean != 0, 2 * mean, 1)
+    if np.any(low != high):
+        same = _loss_of(mean, network, loss, data)
+        return same, same
+    off = np.where(mean != 0, mean, 1)
+    return tuple(_loss_of(mean + share * off, network, loss, data) for share in (1, 0.1))
+
+
+def _loss_of(prediction, network, loss, data):
     total = 0.0
     for _, Y, weight in _targets(network, data, len(data)):
-        A = np.broadcast_to(mean, Y.shape).astype(Y.dtype)
+        A = np.broadcast_to(prediction, Y.shape).astype(Y.dtype)
         total += loss.value(A, Y, weight) * (len(Y) / len(data))
-    return total, constant
+    return total
 
 
 def _targets(network, data, n) -> Iterator[tuple[slice, Array, Array | None]]:

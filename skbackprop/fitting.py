@@ -212,11 +212,13 @@ class Fitting:
     def _judged_by(self):
         """What an epoch is the best of."""
         p = self.params
+        quantile = float(p["quantile"])
         if not self.early_stopping:  # which these are a part of, and may have changed
-            return f"loss of {p['alpha']}, {p['dropout']}, {p['quantile']}{self.fingerprint}"
+            penalty = f"{float(p['alpha'])}, {float(p['dropout'])}"  # 1 is no other than 1.0
+            return f"loss of {penalty}, {quantile}{self.fingerprint}"
         rows = f"of {p['validation_fraction']}"
         if p["scoring"] in (None, "loss"):
-            return f"validation loss {rows}, {p['quantile']}{self.fingerprint}"
+            return f"validation loss {rows}, {quantile}{self.fingerprint}"
         return f"score {name_of(p['scoring'])} {rows}{self.fingerprint}"
 
     def _prepare(self, table, train, kept, validation):
@@ -316,8 +318,9 @@ class Fitting:
     def _measure(self):
         if self.resumed:
             return Measure(**self.measured)
-        before = self.measured["scale"] if self.one_pass and self.measured else 0.0
-        return measure(self.objective.network, self.loss, self.data, self.model.theta, before)
+        before = Measure(**self.measured) if self.measured else None
+        network, theta = self.objective.network, self.model.theta
+        return measure(network, self.loss, self.data, theta, self.one_pass, before)
 
     def epoch_ended(self, loss: float) -> bool:
         """Whether to stop after a pass of that loss, with the reason in ``reason``."""
@@ -329,7 +332,7 @@ class Fitting:
             self.reason = "schedule" if planned and self.at.epochs > p["max_iter"] else None
             return True
         self.reason = None if planned else "max_iter"
-        return self.at.epochs == p["max_iter"] or self._keep_safe()
+        return self.at.epochs >= p["max_iter"] or self._keep_safe()
 
     def _keep_safe(self):
         """Write the checkpoint if it is time to; no reason to stop."""
@@ -380,8 +383,7 @@ class Fitting:
         loss = mean_loss(self.objective.network, self.loss, self.data, theta, most)
         if not np.isfinite(loss):
             return "nonfinite"
-        verdict = self.measure.verdict(loss)
-        return None if self.one_pass and verdict == "worse" else verdict
+        return self.measure.verdict(loss)
 
     def _begin_anew_from(self, theta):
         self.at.theta = self.model.theta = theta
@@ -447,13 +449,15 @@ class Fitting:
             deadline=np.inf if in_time else perf_counter() + p["max_time"],
             verbose=bool(p["verbose"]),
             callback=callback,
-            loss=self.history.loss_curve[-1] / self.unit if self.resumed else np.nan,
+            loss=0.0 if self.resumed else np.nan,  # that of a checkpoint was finite
             improved=self.resumed and self.history.best_theta is not None,
         )
 
     def _limit(self):
         """The loss of a pass that has exploded, penalty included."""
-        penalty = float(self.objective.penalty_values(self.model.theta)[0])
+        # Of the first weights: a fit that goes on from a checkpoint has the same limit.
+        theta = self.model.theta if self.first_theta is None else self.first_theta
+        penalty = float(self.objective.penalty_values(theta)[0])
         return EXPLODED * max(self.measure.scale, penalty)
 
     @property

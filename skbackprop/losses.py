@@ -162,7 +162,10 @@ class Loss(Settings):
                 return float(np.sum(w * self.elementwise_derivative(np.full_like(y, c), y)))
 
             low, high = y.min(), y.max()
-            return low if low == high else brentq(slope, low, high, xtol=1e-12)
+            if low == high:
+                return low
+            # Of weights of very different size the slope is a step: the best that was found.
+            return brentq(slope, low, high, xtol=1e-12, disp=False)
 
         return np.array([solve(Y[:, [k]]) for k in range(Y.shape[1])])
 

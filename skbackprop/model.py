@@ -18,6 +18,8 @@ from .scaling import Rows
 
 Array = np.ndarray
 
+LARGEST_SHIFT = 2.0**10  # of y in units of its spread: a rounding of float32 is 6e-5 of these then
+
 
 @dataclass
 class Model:
@@ -79,8 +81,9 @@ class Model:
         units = scale.tolist()  # for one or a few outputs Python is faster than NumPy
         held = min(units) > 2.0**-100 and max(units) < 2.0**100
         if held and shift is not None:
-            units = shift.tolist()
-            held = min(units) > -(2.0**100) and max(units) < 2.0**100
+            # Of a y that is far from 0 float32 would leave few digits, or none, to its spread.
+            far = zip(shift.tolist(), units, strict=True)
+            held = all(abs(c) <= LARGEST_SHIFT * s for c, s in far)
         return dtype if held else np.dtype(np.float64)
 
     def to_caller(self, A: Array) -> Array:

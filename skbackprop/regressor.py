@@ -195,10 +195,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     checkpoint : str, os.PathLike or None, default=None
         A file that keeps the state of `fit`. A fit that is killed and run again, with the same
         data and parameters, goes on from the file and ends as if it had not been killed, bit for
-        bit; one that had ended returns at once. A file of other data or parameters is refused
-        with what differs (`verbose` and `max_time` may). It is a saved model too, that
-        :meth:`load` opens. `partial_fit` does not look at it. The path is not saved with a
-        model.
+        bit; one that had ended returns at once, unless `max_time` ended it: it goes on then. A
+        file of other data or parameters is refused with what differs (`verbose` and `max_time`
+        may). It is a saved model too, that :meth:`load` opens. `partial_fit` does not look at
+        it. The path is not saved with a model.
 
     checkpoint_every : int, default=10
         Epochs between two writings of the checkpoint. "lbfgs" learns the curvature
@@ -422,7 +422,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             raise
         told = self._verdict(fitting)
         fitted = fitting.attributes() | about
-        if checkpoint is not None:
+        if checkpoint is not None and fitting.reason != "time":  # of which there may be more
             checkpoint.save(fitted, finished=True, told=told)
         self._tell(told, stacklevel=3 + FRAMES)
         if tasks is not None:
@@ -907,7 +907,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 f"weights of epoch {best}" if best else "first weights, which have learnt nothing,"
             )
             yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
-        if fitting.judgement == "worse":
+        if fitting.judgement == "worse" and fitting.one_pass:
+            yield (
+                "The rows of this call are predicted ten times worse than by a mean of y: they are "
+                "not like those of the first call, which settled the scaling. Begin with rows "
+                "that look like the rest."
+            )
+        elif fitting.judgement == "worse":
             rate = float(self.learning_rate_init)
             full_batch = parameters.is_full_batch(self.solver)
             remedy = "" if full_batch else f", or change learning_rate_init={rate:g}"

@@ -71,7 +71,7 @@ class OneCycle(Settings):
     end: float = 1 / 250_000
 
     def __call__(self, progress: float, samples: int) -> float:
-        if progress < self.warm_up:
+        if progress < self.warm_up or self.warm_up == 1:
             low, t = self.start, 1 - progress / self.warm_up
         else:
             low, t = self.end, (progress - self.warm_up) / (1 - self.warm_up)

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from forge import identical
+from forge import identical, pack, unpack
 from injection import executed, raising
 from scipy import sparse
 from sklearn.base import clone
@@ -227,7 +227,7 @@ def test_an_error_at_any_line_leaves_a_whole_file_to_go_on_from(path):
     for k, point in enumerate(sorted({*first.values(), *last.values()})):
         path.unlink(missing_ok=True)
         raising(again, point, (KeyboardInterrupt, OSError)[k % 2]("injected"))
-        assert os.listdir(path.parent) in ([], [path.name])
+        assert os.listdir(path.parent) in ([], [path.name]), lines[point]
         if not path.exists():
             left["nothing"] += 1
             continue
@@ -318,10 +318,19 @@ def test_what_cannot_be_written_is_refused_before_training(path, params, error, 
 
 
 def test_no_folder_to_write_to_is_noticed_before_training(path, capsys, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r"checkpoint=.*no folder"):
+    with pytest.raises(FileNotFoundError):
         fit(path / "in" / "nothing", verbose=True)
-    monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)
-    with pytest.raises(PermissionError, match="cannot be written"):
+    with pytest.raises(IsADirectoryError):
+        fit(path.parent, verbose=True)
+    (path.parent / "loop").symlink_to(path.parent / "loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        fit(path.parent / "loop", verbose=True)
+
+    def denied(*args, **kwargs):
+        raise PermissionError("denied")
+
+    monkeypatch.setattr("skbackprop.atomic.open", denied, raising=False)
+    with pytest.raises(PermissionError, match="denied"):
         fit(path, verbose=True)
     assert not capsys.readouterr().out
 
@@ -339,6 +348,58 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_old_one_stays(p
     monkeypatch.undo()
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
     assert fit(path) is not None
+
+
+def test_a_checkpoint_beyond_max_iter_is_refused(path):
+    fit(path, 1)
+    header, numbers = unpack(path.read_bytes())
+    header["fitted"]["n_iter_"] = 15
+    path.write_bytes(pack(header, numbers))
+    with pytest.raises(ModelFileError, match="more epochs than max_iter"):
+        fit(path)
+
+
+def test_a_refused_checkpoint_leaves_the_random_state_where_it_was(path):
+    fit(path, 1, random_state=np.random.RandomState(3))
+    state = np.random.RandomState(3)
+    with pytest.raises(ValueError, match="alpha was"):
+        fit(path, random_state=state, alpha=1.0)
+    assert identical(state, np.random.RandomState(3))
+
+
+def test_an_integer_is_the_same_parameter_as_its_float(path, tmp_path):
+    settings = {"max_iter": 60, "tol": 0.02, "n_iter_no_change": 5}
+    fit(path, 2, alpha=1, **settings)
+    resumed = fit(path, alpha=1.0, **settings)
+    assert resumed.n_iter_ == fit(tmp_path / "other", alpha=1, **settings).n_iter_ < 20
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e200])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_any_unit_of_y(path, tmp_path, unit, solver):
+    settings = {"solver": solver, "data": (X, y * unit)}
+    model, _ = in_pieces(path, **settings)
+    assert identical(model.theta_, fit(tmp_path / "other", **settings).theta_)
+
+
+@pytest.mark.parametrize("factor", [3, 3.3, 3.6])
+def test_what_has_exploded_is_measured_by_the_first_weights(path, tmp_path, factor):
+    settings = {
+        "solver": "sgd", "momentum": 0, "alpha": 90e4, "learning_rate": "one_cycle",
+        "learning_rate_init": factor / 1e4, "max_iter": 30, "data": (X, X[:, 0] - X[:, 1]),
+    }  # fmt: skip
+    model, _ = in_pieces(path, **settings)
+    other = fit(tmp_path / "other", **settings)
+    assert identical(vars(model) | {"checkpoint": None}, vars(other) | {"checkpoint": None})
+
+
+def test_a_fit_that_max_time_ended_goes_on(path, tmp_path):
+    settings = {"max_iter": 300, "tol": 0, "n_iter_no_change": np.inf}
+    short = fit(path, max_time=1e-3, **settings)
+    assert short.n_iter_ < 300
+    longer = fit(path, max_time=1000, **settings)
+    assert longer.n_iter_ == 300
+    assert identical(longer.theta_, fit(tmp_path / "other", max_time=1000, **settings).theta_)
 
 
 # ----- the rest --------------------------------------------------------------------------

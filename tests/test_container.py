@@ -108,7 +108,7 @@ ENTRIES = {
     "-1": {"shape": b"[-1]"}, "many": {"shape": b"[1000000000000000000]"},
     "true": {"shape": b"[true]"}, "1.0": {"shape": b"[1.0]"}, "a number": {"shape": b"1"},
     "overflow": {"shape": b"[4294967296,4294967296]"}, "scalar": {"shape": b"[]"},
-    "dimensions": {"shape": b"[1,1,1,1,1]"},
+    "dimensions": {"shape": b"[1,1,1,1,1]"}, "hidden by 0": {"shape": b"[0,3000,3000,3000]"},
 }  # fmt: skip
 TEXTS = {
     "empty": b"", "a list": b"[]", "half": b"{", "no text": b"\xff", "no ascii": '{"é":1}'.encode(),

@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score
 
 from skbackprop import BackpropRegressor
 from skbackprop.activations import ACTIVATIONS
-from skbackprop.divergence import Measure, loss_of_mean, mean_loss, measure
+from skbackprop.divergence import Measure, losses_of_mean, mean_loss, measure
 from skbackprop.feed import Data
 from skbackprop.losses import LOSSES
 from skbackprop.network import Network
@@ -59,17 +59,18 @@ def test_losses_are_those_of_all_rows_at_once(network, loss, weighted):
     assert mean_loss(network, loss, data, theta) == pytest.approx(expected, rel=1e-12)
     mean = np.broadcast_to(np.average(Y, axis=0, weights=weight), Y.shape)
     expected = loss.value(mean.copy(), Y, w)
-    assert loss_of_mean(network, loss, data) == (pytest.approx(expected, rel=1e-12), False)
+    assert losses_of_mean(network, loss, data) == pytest.approx((expected, expected), rel=1e-12)
 
 
 def test_of_a_constant_the_scale_is_its_size(network):
     X, loss = np.ones((5, 4)), LOSSES["squared_error"]()
     theta = network.initialize(np.random.default_rng(0))
     for constant, size in ((-3.0, 18.0), (0.0, 2.0)):  # of two outputs
-        found = loss_of_mean(network, loss, rows_of(X, np.full((5, 2), constant)))
-        assert found == (pytest.approx(size), True)
-    found = measure(network, loss, rows_of(X, np.zeros((5, 2))), theta, 50.0)
-    assert found.bound == np.inf and found.scale == 50
+        found = losses_of_mean(network, loss, rows_of(X, np.full((5, 2), constant)))
+        assert found == pytest.approx((size, size / 100))
+    earlier = Measure(bound=3.0, scale=50.0)
+    found = measure(network, loss, rows_of(X, np.zeros((5, 2))), theta, True, earlier)
+    assert found.bound == pytest.approx(20) and found.scale == 50
 
 
 @pytest.mark.parametrize(
@@ -213,3 +214,30 @@ def test_ctrl_c_stops_a_cross_validation(data):
     model = BackpropRegressor(batch_size=200, max_iter=5, learning_rate=Interrupted(3))
     with pytest.raises(KeyboardInterrupt):
         cross_val_score(model, *data, error_score=0.0)
+
+
+def test_a_stream_that_jumps_is_told():
+    """Not a reason to refuse a call; but the model is worse than the mean."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3))
+    model = BackpropRegressor(random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(5):
+            model.partial_fit(X, X[:, 0])
+        model.partial_fit(X[:1], X[:1, 0]).partial_fit(X[:5], np.zeros(5))
+    with pytest.warns(ConvergenceWarning, match="ten times worse .* first call"):
+        model.partial_fit(1000 * X, X[:, 0])
+
+
+@pytest.mark.parametrize("output", ["relu", "identity", "softplus"])
+def test_a_constant_that_is_missed_is_told(output):
+    X = np.random.default_rng(0).standard_normal((90, 3))
+    settings = {"solver": "sgd", "learning_rate_init": 0.5, "hidden_layer_sizes": (3,)}
+    model = BackpropRegressor(**settings, output_activation=output, random_state=2)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, np.full(90, 5.0))
+    missed = abs(model.predict(X) - 5).mean() > 1
+    assert missed == (output == "relu")
+    assert any("worse than predicting the mean" in str(w.message) for w in told) == missed

@@ -71,3 +71,17 @@ def test_an_array_by_another_name_twice_or_elsewhere(tmp_path):
         path.write_bytes(pack(forged, numbers))
         with pytest.raises(ModelFileError, match=r"the name of the array|or elsewhere"):
             BackpropRegressor.load(path)
+
+
+def test_a_generator_that_would_give_one_number_for_ever(reason):
+    """With an even increment PCG64 may stand still, and a shuffle never end."""
+    multiplier = 47026247687942121848144207491837523525
+    state = (0x0123456789ABCDEF << 64) | (0x0123456789ABCDEF ^ (2**64 - 1))
+    still = {"state": state, "inc": state * (1 - multiplier) % 2**128}
+    said = reason(lambda h: h["fitted"]["_training"]["rng"].update(state=still))
+    assert said == "its random generator"
+
+
+def test_weights_of_mean_0(reason):
+    said = reason(lambda h: h["fitted"]["_training"].update(weight_mean=0.0))
+    assert said == "the mean of its weights"

@@ -562,3 +562,13 @@ def test_log_cosh_is_exact_near_zero_and_far_away():
     with np.errstate(over="raise", invalid="raise"):
         value = LOSSES["log_cosh"]().elementwise(A, np.zeros_like(A))
     np.testing.assert_allclose(value[:, 0], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_first_constant_for_weights_of_any_size(name):
+    """A slope that is a step has no root to full precision."""
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        Y, weight = rng.uniform(0.1, 2, (5, 1)), 10.0 ** rng.uniform(-200, 100, (5, 1))
+        [constant] = LOSSES[name]().best_constant(Y, weight)
+        assert Y.min() <= constant <= Y.max()

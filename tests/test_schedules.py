@@ -94,3 +94,8 @@ def test_users_function_of_progress():
 def test_pickle_makes_the_same_object(name):
     schedule = SCHEDULES[name]()
     assert pickle.loads(pickle.dumps(schedule)) == schedule
+
+
+def test_one_cycle_may_be_all_warm_up():
+    schedule = SCHEDULES["one_cycle"](warm_up=1.0)
+    assert [schedule(t, 0) for t in (0.0, 1.0)] == pytest.approx([1 / 25, 1.0])

@@ -529,3 +529,14 @@ def test_any_table_ends_in_finite_predictions_or_a_value_error(params, table):
         assert np.isfinite(model.theta_).all()
         assert np.isfinite(model.predict(X)).all()
         assert np.isfinite(model.predict(corners(X.dtype, 3))).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1e8, -1.7e9, 1e15])
+def test_float32_and_a_y_far_from_0(shift):
+    """y has float64's digits, and predictions have them too where float32 would leave none."""
+    X = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
+    y = 2.0 * X[:, 0].astype(np.float64) + shift
+    model = BackpropRegressor(hidden_layer_sizes=(), solver="lbfgs", random_state=0).fit(X, y)
+    assert model.theta_.dtype == np.float32
+    assert model.predict(X).dtype == (np.float32 if shift == 0 else np.float64)
+    assert model.score(X, y) > (0.999 if abs(shift) < 1e15 else 0.95)
