@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import rendering
+from . import markup, rendering
 from .messages import described
 from .quiet import quietly
 from .steps import Step, Symbol, derivation
@@ -14,7 +14,7 @@ from .trained import fitting_at, trained_by
 
 LEGEND = (
     "`dM` is the derivative `df/dM`, a matrix of the shape of `M`; ⊙ multiplies entry by entry; "
-    "`1` before a row is a column of ones; the norm is Frobenius'. A matrix with more than "
+    "the 1 in `1 b[l]` is a column of ones; the norm is Frobenius'. A matrix with more than "
     f"{rendering.LARGEST} rows or columns is abbreviated."
 )
 
@@ -60,7 +60,7 @@ class Explanation(Sequence):
         -------
         text : str
         """
-        return rendering.as_markdown(self)
+        return markup.as_markdown(self)
 
     def to_latex(self) -> str:
         r"""As a piece of a LaTeX document, which needs ``\\usepackage{amsmath}``.
@@ -69,10 +69,10 @@ class Explanation(Sequence):
         -------
         text : str
         """
-        return rendering.as_latex(self)
+        return markup.as_latex(self)
 
     def _repr_html_(self) -> str:
-        return rendering.as_html(self)
+        return markup.as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """As lists, numbers and strings, for ``json.dumps``.

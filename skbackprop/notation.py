@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import escape
 
+MINUS, PRIME, HAT = "\u2212", "\u2032", "\u0302"
 SYMBOLS = {  # as LaTeX, HTML
     "‖": (r"\Vert ", "‖"),
     "²_F": ("_F^2", "<sup>2</sup><sub>F</sub>"),
@@ -18,8 +19,10 @@ SYMBOLS = {  # as LaTeX, HTML
     "⊙": (r"\odot ", "⊙"),
     "←": (r"\leftarrow ", "←"),
     "Σ": (r"\sum ", "Σ"),
-    "<=": (r"\le ", "≤"),
-    "-": ("-", "−"),
+    "<=": (r"\leq ", "≤"),
+    "≤": (r"\leq ", "≤"),
+    "±": (r"\pm ", "±"),
+    "-": ("-", MINUS),
     "ℓ": (r"\ell ", "ℓ"),
     "ε": (r"\varepsilon ", "ε"),
     "_": (r"\_", "_"),
@@ -29,9 +32,8 @@ GREEK |= {"ρ": "rho", "σ": "sigma", "φ": "varphi", "Φ": "Phi"}
 SYMBOLS |= {letter: (rf"\{name} ", f"<i>{letter}</i>") for letter, name in GREEK.items()}
 SUBSCRIPTS = str.maketrans("ᵢₖₗ₁₂", "ikl12")
 FUNCTIONS = {"log", "exp", "tanh", "cosh", "max", "min"}  # that LaTeX has by these names
-DIFFERENTIALS = {"df", "da", "dz"}
+DIFFERENTIALS = {"df", "da", "dz", "dM"}
 NAMES = {"alpha", "diag", "sign", "softplus", "penalty", "value", "derivative"}
-HAT = "\u0302"
 TOKEN = re.compile(
     rf"(?P<matrix>(?P<d>d?)(?P<letter>[AZWHDbg])\[(?P<layer>\w+)\](?P<mark>[ᵀ']?))"
     rf"|(?P<ones>\b1(?=ᵀ| b\[| [Xy]_))"
@@ -120,7 +122,7 @@ def html(text: str) -> str:
 
 
 def _html_matrix(t):
-    transposed, prime = (" T" if t["mark"] == "ᵀ" else ""), ("′" if t["mark"] == "'" else "")
+    transposed, prime = (" T" if t["mark"] == "ᵀ" else ""), (PRIME if t["mark"] == "'" else "")
     return f"<i>{t['d']}{t['letter']}</i><sup>[{t['layer']}]{transposed}</sup>{prime}"
 
 
@@ -139,9 +141,9 @@ HTML: dict[str, Callable] = {
     "symbol": lambda t: SYMBOLS[t["symbol"]][1],
     "word": _html_word,
     "variable": lambda t: f"<i>{t['variable']}</i>",
-    "number": lambda t: t["number"].replace("-", "−"),
+    "number": lambda t: t["number"].replace("-", MINUS),
     "space": lambda t: "&emsp;" if len(t["space"]) > 1 else " ",
-    "other": lambda t: "′" if t["other"] == "'" else escape(t["other"]),
+    "other": lambda t: PRIME if t["other"] == "'" else escape(t["other"]),
 }
 
 

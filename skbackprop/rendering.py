@@ -1,15 +1,14 @@
-"""An explanation as text, Markdown, LaTeX, HTML and plain data."""
+"""An explanation as text and as plain data, and what all its forms show of a matrix."""
 
 import textwrap
 from collections.abc import Iterator
-from html import escape
 from itertools import groupby
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from .notation import escape_latex, html, latex, prose
+from .notation import latex
 
 LARGEST = 8  # rows and columns of a matrix that is written out
 EDGE = 3  # rows and columns at each side of one that is not
@@ -18,9 +17,9 @@ WIDTH = 100  # characters
 MORE = "…"
 
 
-def number(x: Any) -> str:
-    """Four digits."""
-    return f"{float(x):.4g}"
+def number(x: Any, digits: int = 4) -> str:
+    """A few digits; a zero has no sign."""
+    return f"{float(x) + 0.0:.{digits}g}"
 
 
 def is_small(value: Any) -> bool:
@@ -28,11 +27,11 @@ def is_small(value: Any) -> bool:
     return all(n <= LARGEST for n in np.shape(value))
 
 
-def cells(value: Any) -> list[list[str]]:
+def cells(value: Any, digits: int = 4) -> list[list[str]]:
     """The entries, row by row, as text; without the middle of what is large."""
     M = np.atleast_2d(value)
     rows, columns = ([*_shown(n)] for n in M.shape)
-    return [[MORE if None in (i, j) else number(M[i, j]) for j in columns] for i in rows]
+    return [[MORE if None in (i, j) else number(M[i, j], digits) for j in columns] for i in rows]
 
 
 def _shown(n: int) -> Iterator[int | None]:
@@ -45,7 +44,7 @@ def _shown(n: int) -> Iterator[int | None]:
 
 def size(symbol: Any) -> str:
     """Rows × columns."""
-    return " × ".join(map(str, symbol.shape)) or "a number"
+    return " × ".join(map(str, symbol.shape))
 
 
 def facts(symbol: Any) -> str:
@@ -80,12 +79,11 @@ def as_text(explanation: Any) -> str:
 def _text_of_step(i, step):
     equation = step.equation
     if step.result is not None and not step.result.shape:
-        sign = "" if equation == step.result.name else "  "
-        equation += f"{sign} = {number(step.result.value)}"
+        equation += f" = {number(step.result.value)}"
     lines = _wrapped(f"{i:3d}. {equation}", 7 * " ")
     rules = f"{', '.join(step.rules)}: " if step.rules else ""
     lines += _wrapped(rules + step.why, 5 * " ", first=5 * " ")
-    uses = [f"{symbol.name} {size(symbol)}" for symbol in step.uses]
+    uses = [f"{symbol.name} {size(symbol)}" for symbol in step.uses if symbol.shape]
     lines += _wrapped("with " + ", ".join(uses), 10 * " ", first=5 * " ") if uses else []
     if step.result is not None and step.result.shape:
         lines += [f"     {step.result.name}: {facts(step.result)}"]
@@ -100,143 +98,14 @@ def _wrapped(text, indent, first=""):
 
 def matrix_lines(value: Any) -> list[str]:
     """A matrix as lines of text, its columns aligned."""
-    rows = cells(value)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for digits in (4, 3):  # eight columns of numbers such as -1.234e-105 are too wide
+        rows = cells(value, digits)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        if sum(widths) + len(widths) <= WIDTH - 10:
+            break
     return [
         "[ " + " ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) + " ]" for row in rows
     ]
-
-
-# ----- Markdown and LaTeX -------------------------------------------------------------------
-
-
-def equation_in_latex(step: Any) -> str:
-    """The equation, and after it what its left side is in numbers."""
-    text = latex(step.equation)
-    if step.result is None:
-        return text
-    sign = r" \\ &= " if len(step.equation) > 60 else " = "
-    if not step.result.shape:
-        return text + " = " + latex(number(step.result.value))
-    text = f"{text}{sign}{_matrix_in_latex(step.result.value)}"
-    return rf"\begin{{aligned}} & {text} \end{{aligned}}" if r"\\ &" in text[:400] else text
-
-
-def _matrix_in_latex(value):
-    names = {MORE: r"\cdots", "inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{nan}"}
-    rows = [" & ".join(names.get(c) or latex(c) for c in row) for row in cells(value)]
-    return r"\begin{bmatrix} " + r" \\ ".join(rows) + r" \end{bmatrix}"
-
-
-def as_markdown(explanation: Any) -> str:
-    """Markdown with formulas as GitHub renders them."""
-    lines = [f"## {explanation.title}", "", _plain(explanation.about), ""]
-    lines += [_in_markdown(explanation.legend)]
-    for part, steps in parts(explanation):
-        lines += ["", f"### {part}"]
-        for i, step in steps:
-            lines += ["", f"**{i}.** {_rules(step, '`{}`')}{_in_markdown(step.why)}"]
-            lines += ["", "```math", equation_in_latex(step), "```", ""]
-            lines += [_facts_with_uses(step, _inline, _plain)]
-    return "\n".join(lines).replace("\n\n\n", "\n\n").strip() + "\n"
-
-
-def _inline(equation):
-    return f"$`{latex(equation)}`$"
-
-
-def _plain(text):
-    """Text in which no character is Markdown or HTML."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{c}" if c in r"\`*_[]$#|>~" else c for c in text)
-
-
-def _in_markdown(text):
-    return prose(text, _inline, _plain)
-
-
-def _rules(step, template, between=", "):
-    names = between.join(template.format(rule) for rule in step.rules)
-    return f"{names}: " if names else ""
-
-
-def _facts_with_uses(step, equation, words):
-    """Shapes, norm and range."""
-    uses = ", ".join(f"{equation(s.name)} {words(size(s))}" for s in step.uses)
-    uses = f"With {uses}." if uses else ""
-    if step.result is None or not step.result.shape:
-        return uses
-    return f"{uses} {equation(step.result.name)}: {words(facts(step.result))}.".strip()
-
-
-def as_latex(explanation: Any) -> str:
-    """A piece of a LaTeX document."""
-    lines = [rf"\section*{{Backpropagation}}{_words(explanation.about)}", ""]
-    lines += [prose(explanation.legend, _math, _words)]
-    for part, steps in parts(explanation):
-        lines += ["", rf"\subsection*{{{part}}}"]
-        for i, step in steps:
-            rules = _rules(step, r"\texttt{{{}}}").replace("_", r"\_")
-            lines += ["", rf"\noindent\textbf{{{i}.}} {rules}{prose(step.why, _math, _words)}"]
-            lines += [rf"\[ {equation_in_latex(step)} \]"]
-            lines += [_facts_with_uses(step, _math, _words)]
-    return "\n".join(lines) + "\n"
-
-
-def _math(equation):
-    return f"${latex(equation)}$"
-
-
-def _words(text):
-    signs = {"×": r"$\times$", "⊙": r"$\odot$", "σ": r"$\sigma$"}
-    return "".join(signs.get(c) or escape_latex(c) for c in text)
-
-
-# ----- HTML ---------------------------------------------------------------------------------
-
-LINE = "1px solid rgba(128,128,128,.5)"
-CELL = "text-align:right;padding:0 .5em;border:0;background:none;font-variant-numeric:tabular-nums"
-BRACKETS = "border:solid currentColor;border-width:0 1.5px;border-radius:6px"
-
-
-def as_html(explanation: Any) -> str:
-    """A page without style sheets or scripts, in the colours of what surrounds it."""
-    body = [
-        f"<p><b>{escape(explanation.title)}</b>: {escape(explanation.about)}</p>"
-        f"<p>{prose(explanation.legend, html, escape)}</p>"
-    ]
-    for part, steps in parts(explanation):
-        body += [f'<h4 style="margin:1.2em 0 .3em;border-bottom:{LINE}">{escape(part)}</h4>']
-        body += [_html_of_step(i, step) for i, step in steps]
-    return f'<div style="max-width:60em;line-height:1.5">{"".join(body)}</div>'
-
-
-def _html_of_step(i, step):
-    rules = _rules(step, "<code>{}</code>")
-    shown = html(step.equation)
-    value = "" if step.result is None else _value_in_html(step.result)
-    about = _facts_with_uses(step, html, escape)
-    return (
-        f'<div style="margin:.8em 0"><div>{i}. {rules}{prose(step.why, html, escape)}</div>'
-        f'<div style="margin:.4em 0 .4em 2em;overflow-x:auto;white-space:nowrap">'
-        f'<span style="font-family:serif;font-size:1.15em">{shown}</span>{value}</div>'
-        f'<div style="margin-left:2em;opacity:.75;font-size:.9em">{about}</div></div>'
-    )
-
-
-def _value_in_html(symbol):
-    if not symbol.shape:
-        return f" = {number(symbol.value)}"
-    rows = "".join(
-        f'<tr style="background:none">{"".join(_cell(c) for c in row)}</tr>'
-        for row in cells(symbol.value)
-    )
-    style = f"display:inline-table;vertical-align:middle;border-collapse:separate;margin:0;{BRACKETS}"
-    return f' = <table style="{style}"><tbody>{rows}</tbody></table>'
-
-
-def _cell(text):
-    return f'<td style="{CELL}">{text.replace("-", "−")}</td>'
 
 
 # ----- plain data ---------------------------------------------------------------------------

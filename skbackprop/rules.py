@@ -90,9 +90,7 @@ def _dZ(f, t, l, loss):
     if loss is not None:
         text, uses = f"dZ[{l}] = derivative_Z of {_name(loss)}", (f"A[{l}]",)
     size = 0.0 if loss is not None else abs(t.dA[l])  # g' = 1 - a² vanishes by cancelling
-    return Derivative(
-        f"dZ[{l}]", l, text, f.Z[l], t.dZ[l], size, lambda Z: f.with_Z(l, Z), uses
-    )
+    return Derivative(f"dZ[{l}]", l, text, f.Z[l], t.dZ[l], size, lambda Z: f.with_Z(l, Z), uses)
 
 
 def _dW(f, t, l):

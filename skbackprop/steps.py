@@ -109,7 +109,7 @@ def _given(fitting, t, columns) -> Iterator[Found]:
     why = "The targets in the units of `" + f"A[{len(t.A) - 1}]`."
     yield part, None, Equation("Y", _scaled("y", m.y_shift, m.y_scale), (), why), t.Y
     if t.weight is not None:
-        why = "A column: the weight of every row, its sample_weight `s` among all."
+        why = "A column: of every row its sample_weight `s`, over their sum."
         yield part, None, Equation("w", "s / Σᵢ sᵢ", (), why), t.weight
     penalty = float(fitting.objective.penalty)
     if penalty:
@@ -138,7 +138,8 @@ def _forward(net, equations, t) -> Iterator[Found]:
         why = f"`g[{l}]`, entry by entry, is {_formula(net.g[l])}."
         yield part, l, equations.A(l)._replace(why=why), t.A[l]
         if t.D[l] is not None:
-            why = "The mask, drawn for this step: 0, or one over the share of units that stay."
+            why = "The mask, drawn for this step: 0 with probability `p`, the dropout, else "
+            why += "`1/(1 - p)`."
             yield part, l, Equation(f"D[{l}]", "", (), why), t.D[l]
             yield part, l, equations.H(l), t.A[l] * t.D[l]
 

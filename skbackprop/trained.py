@@ -20,7 +20,10 @@ LARGEST = 1024  # rows, repeated, of a batch as large as training's
 
 
 class Trained(NamedTuple):
-    """A, Z, their derivatives, masks (None without dropout) and the gradient, lists by layer; targets, weights."""
+    """Lists by layer: A, Z, their derivatives, masks (None without dropout), the gradient.
+
+    And the targets, and the weights of the rows, which are None where all are 1/m.
+    """
 
     A: list[Any]
     Z: list[Any]
