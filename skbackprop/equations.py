@@ -62,7 +62,8 @@ class Equations:
 
     def dA(self, l: int) -> Equation:
         """Right multiplication, l < L."""
-        text, rules = f"dZ[{l + 1}] W[{l + 1}]ᵀ", ("right_multiplication",)
+        text = f"dZ[{l + 1}] W[{l + 1}]ᵀ"
+        rules: tuple[str, ...] = ("right_multiplication",)
         M = self._H(l)
         why = f"`Z[{l + 1}] = {self._product(l + 1)}`: `{M}` is multiplied from the right by "
         why += f"`W[{l + 1}]`, so the derivative is by `W[{l + 1}]ᵀ`."
