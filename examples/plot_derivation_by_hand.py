@@ -53,6 +53,6 @@ for ax, step in zip(axes.flat, steps, strict=False):
     ax.imshow(M, cmap="RdBu", vmin=-1.5 * largest, vmax=1.5 * largest)
     for (i, j), entry in np.ndenumerate(M):
         ax.text(j, i, f"{entry:.2f}", ha="center", va="center", fontsize=9)
-    ax.set_title(step.equation, fontsize=9)
+    ax.set(title=step.equation, xlim=(-1.5, 2.5), ylim=(3.5, -0.5))  # squares of one size
 fig.suptitle("Forward and back through a 2-2-1 network, matrix by matrix")
 fig.savefig("derivation_by_hand.png", dpi=120)

@@ -22,7 +22,7 @@ network = BackpropRegressor(
     batch_size=len(X),
     learning_rate_init=0.3,
     alpha=0,
-    tol=0,
+    tol=1e-15,
     max_iter=1000,
     random_state=0,
 ).fit(X, y)
@@ -43,7 +43,7 @@ assert [s.equation for s in explanation if s.part == "Backward, layer 1"][
 ] == "dW[1] = A[0]ᵀ dZ[1]"
 norms = {name: explanation[name].result.norm for name in ("dZ[1]", "dW[1]", "db[1]")}
 print("norms at the end:", ", ".join(f"{name} {norm:.1e}" for name, norm in norms.items()))
-assert max(norms["dW[1]"], norms["db[1]"]) < 1e-9 < norms["dZ[1]"]  # errors remain, not their slope
+assert max(norms["dW[1]"], norms["db[1]"]) < 1e-6 < norms["dZ[1]"]  # errors remain, not their slope
 
 least = np.mean((closed_form.predict(X) - y) ** 2) / np.var(y)  # of standardised targets
 excess = np.maximum(np.array(network.loss_curve_) - least, 1e-17)
