@@ -13,26 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .architecture import check_same
 from .definition import Definition, scaled
 from .differences import DIRECTIONS, ENTRIES, TOLERANCE, compare_matrix, is_kink, slopes
 from .fitting import Fitting
-from .lbfgs import full_batch_rows
 from .losses import CustomLoss
 from .messages import described, shown
-from .model import model_of
 from .quiet import quietly
 from .regressor import BackpropRegressor
 from .reports import Line, Report, line_of
 from .rules import derivatives, values
 from .tables import checked_table
 from .threads import for_products_of
-from .trained import Trained, trained
+from .trained import Trained, fitting_at, trained_by
 
 Array = np.ndarray
 
 ROWS = 32  # of the batch: the rules are the same for every row
-LARGEST = 1024  # rows, repeated, of a batch as large as training's
 
 
 @quietly
@@ -117,14 +113,9 @@ def _set_up(estimator, X, y, sample_weight):
     params = estimator._checked() | {"dtype": "float64"}
     params["random_state"] = deepcopy(params["random_state"])  # a generator is left where it is
     table, _ = checked_table(copy(estimator), X, y, sample_weight, reset=not fitted)
-    fitting = Fitting(params, table)
     if fitted:
-        known = estimator._training["architecture"] | {"dtype": "float64"}
-        check_same(fitting.architecture, known, "check_gradients")
-        model = model_of(vars(estimator))
-        fitting.model = replace(model, theta=model.theta.astype(np.float64))
-        fitting._prepare(table, fitting.data.index, None, None)
-    return fitting, table
+        return fitting_at(vars(estimator), params, table, "check_gradients"), table
+    return Fitting(params, table), table
 
 
 def _definition(fitting, table, rows, D=None) -> Definition:
@@ -155,7 +146,7 @@ def _off_kinks(fitting, table) -> tuple[Array, Trained, Definition, AtKinks]:
     n, counted = len(fitting.data), None
     rows = np.linspace(0, n - 1, min(n, ROWS)).astype(np.intp)
     while True:  # with dropout every choice of the rows has other masks, and kinks
-        t = _trained(fitting, rows)
+        t = trained_by(fitting, rows)
         f = _definition(fitting, table, rows, t.D)
         if not np.isfinite(f.value()):
             raise ValueError(
@@ -168,16 +159,6 @@ def _off_kinks(fitting, table) -> tuple[Array, Trained, Definition, AtKinks]:
         if not at_kink.any() or at_kink.all():
             return rows, t, f, AtKinks(*counted)
         rows = rows[~at_kink]
-
-
-def _trained(fitting, rows) -> Trained:
-    """What training computes for these rows, in a batch as large as its own."""
-    if fitting.optimizer is not None:
-        least = fitting.how.batch_size
-    else:
-        least = min(full_batch_rows(fitting.model.layer_sizes), len(fitting.data))
-    theta = fitting.model.theta
-    return trained(fitting.objective, fitting.data, theta, rows, min(least, LARGEST))
 
 
 def _activation_at_kink(f: Definition, l: int) -> Array:

@@ -755,6 +755,50 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         check_is_fitted(self)
         return to_mlp_regressor(self)
 
+    def explain_backprop(self, X, y, sample_weight=None):
+        """The derivation of the gradient with this network's numbers, from L down to layer 1.
+
+        For every step of the way forward and back: the equation, the rule of
+        :mod:`skbackprop.calculus` it comes from and why, the shapes, the norm and the matrix.
+        The numbers are those of a training step, computed by the functions that train, which
+        :func:`skbackprop.check_gradients` compares with differences of the objective.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs. All rows make one batch, of which every matrix is kept: give a few.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        explanation : Explanation
+            Printed as text, shown as a page in a notebook; ``to_markdown()``, ``to_latex()``
+            and ``to_dict()``. ``explanation["dW[2]"].result.value`` is the matrix dW[2].
+
+        Notes
+        -----
+        The matrices are in the network's units: those of X and y, standardised. With dropout
+        they are of one draw of the masks.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbackprop import BackpropRegressor
+        >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        >>> model = BackpropRegressor(hidden_layer_sizes=(2,), max_iter=5).fit(X, [1, 1, 0])
+        >>> explanation = model.explain_backprop(X, [1, 1, 0])
+        >>> explanation["dZ[1]"].equation, explanation["dZ[1]"].rules
+        ("dZ[1] = dA[1] ⊙ g[1]'(Z[1])", ('elementwise',))
+        """
+        check_is_fitted(self)
+        from .explanation import explain
+
+        table, _ = checked_table(copy.copy(self), X, y, sample_weight, reset=False)
+        return explain(vars(self), self._checked(), table)
+
     @property
     def coefs_(self):
         """Weights of every layer, (n[l-1], n[l]), in the caller's units."""

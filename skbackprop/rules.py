@@ -7,6 +7,7 @@ import numpy as np
 
 from .calculus import right_multiplication
 from .definition import Definition, scaled
+from .equations import Equations
 from .losses import CustomLoss
 from .trained import Trained
 
@@ -39,12 +40,10 @@ class Derivative(NamedTuple):
 
 def values(f: Definition, t: Trained) -> Iterator[Value]:
     """Z[l] and A[l], from the input on."""
+    rules = _equations(f, t)
     for l in range(1, f.L + 1):
-        bias = "" if t.db[l] is None else f" + 1 b[{l}]"
-        text = f"Z[{l}] = {_H(f, l - 1)} W[{l}]{bias}"
-        yield Value(f"Z[{l}]", l, text, t.Z[l], f.Z[l], (f"A[{l - 1}]",))
-        text = f"A[{l}] = g[{l}](Z[{l}])"
-        yield Value(f"A[{l}]", l, text, t.A[l], f.A[l], (f"Z[{l}]",))
+        yield Value(f"Z[{l}]", l, rules.Z(l).text, t.Z[l], f.Z[l], (f"A[{l - 1}]",))
+        yield Value(f"A[{l}]", l, rules.A(l).text, t.A[l], f.A[l], (f"Z[{l}]",))
 
 
 def derivatives(
@@ -57,13 +56,13 @@ def derivatives(
     for l in range(f.L, 0, -1):
         direct = from_Z and l == f.L  # df/dZ[L] comes from the loss itself
         if not direct:
-            yield _dA(f, t.dZ, l, t.dA[l]) if l < f.L else _dA_of_loss(f, t, loss)
+            yield _dA(f, t, l, t.dA[l]) if l < f.L else _dA_of_loss(f, t, loss)
         yield _dZ(f, t, l, loss if direct else None)
         yield _dW(f, t, l)
         if t.db[l] is not None:
             yield _db(f, t, l)
     dX = right_multiplication(t.dZ[1], f.W[1])  # which training has no use for
-    yield _dA(f, t.dZ, 0, dX)
+    yield _dA(f, t, 0, dX)
     yield _dX(f, dX, X, *units)
 
 
@@ -75,31 +74,28 @@ def _dA_of_loss(f, t, loss):
     )
 
 
-def _dA(f, dZ, l, dA):
+def _dA(f, t, l, dA):
     """Right multiplication, l < L."""
-    text = f"dZ[{l + 1}] W[{l + 1}]ᵀ"
-    text = text if f.D[l] is None else f"({text}) ⊙ D[{l}]"
-    size = abs(dZ[l + 1]) @ abs(f.W[l + 1]).T
+    text = _equations(f, t).dA(l).text
+    size = abs(t.dZ[l + 1]) @ abs(f.W[l + 1]).T
     return Derivative(
-        f"dA[{l}]", l, f"dA[{l}] = {text}", f.A[l], dA, size, lambda A: f.with_A(l, A),
+        f"dA[{l}]", l, text, f.A[l], dA, size, lambda A: f.with_A(l, A),
         (f"dZ[{l + 1}]",),
     )  # fmt: skip
 
 
 def _dZ(f, t, l, loss):
     """Elementwise function, or the loss's own df/dZ[L]."""
-    text, uses = f"dA[{l}] ⊙ g[{l}]'(Z[{l}])", (f"dA[{l}]", f"A[{l}]")
+    text, uses = _equations(f, t).dZ(l).text, (f"dA[{l}]", f"A[{l}]")
     if loss is not None:
-        text, uses = f"derivative_Z of {_name(loss)}", (f"A[{l}]",)
+        text, uses = f"dZ[{l}] = derivative_Z of {_name(loss)}", (f"A[{l}]",)
     size = 0.0 if loss is not None else abs(t.dA[l])  # g' = 1 - a² vanishes by cancelling
-    return Derivative(
-        f"dZ[{l}]", l, f"dZ[{l}] = {text}", f.Z[l], t.dZ[l], size, lambda Z: f.with_Z(l, Z), uses
-    )
+    return Derivative(f"dZ[{l}]", l, text, f.Z[l], t.dZ[l], size, lambda Z: f.with_Z(l, Z), uses)
 
 
 def _dW(f, t, l):
     """Left multiplication."""
-    text = f"dW[{l}] = {_H(f, l - 1)}ᵀ dZ[{l}]" + (f" + penalty W[{l}]" if f.penalty else "")
+    text = _equations(f, t).dW(l).text
     size = abs(f.H(l - 1)).T @ abs(t.dZ[l]) + f.penalty * abs(f.W[l])
     return Derivative(
         f"dW[{l}]", l, text, f.W[l], t.dW[l], size, lambda W: f.with_W(l, W),
@@ -111,7 +107,7 @@ def _db(f, t, l):
     """Addition, and left multiplication by 1."""
     size = abs(t.dZ[l]).sum(axis=0, keepdims=True)
     return Derivative(
-        f"db[{l}]", l, f"db[{l}] = 1ᵀ dZ[{l}]", f.b[l], t.db[l], size, lambda b: f.with_b(l, b),
+        f"db[{l}]", l, _equations(f, t).db(l).text, f.b[l], t.db[l], size, lambda b: f.with_b(l, b),
         (f"dZ[{l}]",),
     )  # fmt: skip
 
@@ -131,8 +127,9 @@ def _dX(f, dA_0, X, shift, scale):
     return Derivative("dX", 0, text, none, dX * unit, abs(dA_0), f_of_steps, ("dA[0]",))
 
 
-def _H(f, l):
-    return f"A[{l}]" if f.D[l] is None else f"H[{l}]"  # H[l] = A[l] ⊙ D[l]
+def _equations(f, t):
+    dropout = [D is not None for D in f.D]
+    return Equations(t.db[1] is not None, dropout, bool(f.penalty))
 
 
 def _name(loss):

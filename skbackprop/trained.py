@@ -1,20 +1,29 @@
 """The matrices of a training step, to be looked at: those of ``Objective.gradient`` themselves."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .architecture import check_same
 from .blocks import run
 from .feed import Data
+from .fitting import Fitting, Table
+from .lbfgs import full_batch_rows
+from .model import model_of
 from .training import Batch, Objective, add_decay
 
 Array = np.ndarray
 
 SEED = 0  # of the masks of dropout
+LARGEST = 1024  # rows, repeated, of a batch as large as training's
 
 
 class Trained(NamedTuple):
-    """A, Z, their derivatives, masks (None without dropout) and the gradient; lists by layer."""
+    """Lists by layer: A, Z, their derivatives, masks (None without dropout), the gradient.
+
+    And the targets, and the weights of the rows, which are None where all are 1/m.
+    """
 
     A: list[Any]
     Z: list[Any]
@@ -23,6 +32,32 @@ class Trained(NamedTuple):
     D: list[Any]
     dW: list[Any]
     db: list[Any]
+    Y: Array
+    weight: Array | None
+
+
+def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, asks: str) -> Fitting:
+    """The fit that would be made of a table, at the weights and in the units of a fitted model.
+
+    In the type `params` name; `asks` is who wants it, for the message on another architecture.
+    """
+    fitting, dtype = Fitting(params, table), params["dtype"]
+    known = fitted["_training"]["architecture"] | {"dtype": dtype}
+    check_same(fitting.architecture, known, asks)
+    model = model_of(fitted)
+    fitting.model = replace(model, theta=model.theta.astype(dtype))
+    fitting._prepare(table, fitting.data.index, None, None)
+    return fitting
+
+
+def trained_by(fitting: Fitting, rows: Array) -> Trained:
+    """What a fit's training computes for these rows, in a batch as large as its own."""
+    if fitting.optimizer is not None:
+        least = fitting.how.batch_size
+    else:
+        least = min(full_batch_rows(fitting.model.layer_sizes), len(fitting.data))
+    theta = fitting.model.theta
+    return trained(fitting.objective, fitting.data, theta, rows, min(least, LARGEST))
 
 
 def trained(objective: Objective, data: Data, theta: Array, rows: Array, least: int) -> Trained:
@@ -35,12 +70,13 @@ def trained(objective: Objective, data: Data, theta: Array, rows: Array, least: 
     network, m = objective.network, len(rows)
     ws = network.workspace(m, theta.dtype, dropout=objective.dropout > 0, keep=True)
     weight = np.empty((m, 1), theta.dtype) if data.weighted else None
-    _gradient(objective, data, theta, rows, Batch(ws, np.empty_like(ws.A[-1]), weight))
+    kept = Batch(ws, np.empty_like(ws.A[-1]), weight)
+    _gradient(objective, data, theta, rows, kept)
     if not objective.dropout:  # with which every row has masks of its own
         rows = np.tile(rows, -(-least // m))
     batch = objective.batch(len(rows), theta.dtype, data.weighted)
     dW, db, _ = network.views(_gradient(objective, data, theta, rows, batch))
-    return Trained(ws.A, ws.Z, ws.dA, ws.dZ, ws.D, dW, db)
+    return Trained(ws.A, ws.Z, ws.dA, ws.dZ, ws.D, dW, db, kept.Y, weight)
 
 
 def _gradient(objective, data, theta, rows, batch) -> Array:
