@@ -30,9 +30,9 @@ class Measure:
     Parameters
     ----------
     bound : float
-        The largest that is not worse than predicting the mean of y; of a constant c, than
-        predicting 1.1 c. In a stream ten times that of the mean, the largest so far: rows of
-        one call may be alike, or hard.
+        The largest that is not worse than predicting the mean of y; inf for a constant y, to
+        which any other prediction is. In a stream ten times that of the mean, the largest so
+        far: rows of one call may be alike, or hard.
     scale : float
         What a training that goes well does not leave far behind: the loss of predicting the
         mean, or of the first weights, whichever is more; in a stream the largest so far, as
@@ -58,11 +58,11 @@ def measure(
     before: Measure | None = None,
 ) -> Measure:
     """The measure for training on these rows from these weights; `before`, earlier in a stream."""
-    mean, near = losses_of_mean(network, loss, data)
+    mean, constant = loss_of_mean(network, loss, data)
     start = abs(mean_loss(network, loss, data, theta, SAMPLE))
     scale = max(abs(mean), start)
     if not stream:
-        return Measure(near + WORSE * abs(near), scale)
+        return Measure(np.inf if constant else mean + WORSE * abs(mean), scale)
     if before is None:
         return Measure(USELESS * scale, scale)
     return Measure(max(before.bound, USELESS * abs(mean)), max(before.scale, scale))
@@ -81,11 +81,10 @@ def mean_loss(network: Any, loss: Any, data: Data, theta: Array, most: float = n
     return total
 
 
-def losses_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, float]:
-    """The same of the weighted mean of y as every row's prediction, twice.
+def loss_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, bool]:
+    """The same of the weighted mean of y as every row's prediction, and whether y is constant.
 
-    Of a constant c, to which any other prediction is worse, it is that of 2 c (of 1 for c = 0,
-    standardised): the scale there is; and that of 1.1 c (0.1).
+    Of a constant c it is that of 2 c, or of 1 for c = 0, standardised: the scale there is.
     """
     mean: Any = 0.0
     low, high = np.inf, -np.inf
@@ -93,19 +92,14 @@ def losses_of_mean(network: Any, loss: Any, data: Data) -> tuple[float, float]:
         w = np.full((1, len(Y)), 1 / len(Y)) if weight is None else weight.T
         mean = mean + (w @ Y.astype(np.float64))[0] * (len(Y) / len(data))
         low, high = np.minimum(low, Y.min(axis=0)), np.maximum(high, Y.max(axis=0))
-    if np.any(low != high):
-        same = _loss_of(mean, network, loss, data)
-        return same, same
-    off = np.where(mean != 0, mean, 1)
-    return tuple(_loss_of(mean + share * off, network, loss, data) for share in (1, 0.1))
-
-
-def _loss_of(prediction, network, loss, data):
+    constant = bool(np.all(low == high))
+    if constant:
+        mean = np.where(mean != 0, 2 * mean, 1)
     total = 0.0
     for _, Y, weight in _targets(network, data, len(data)):
-        A = np.broadcast_to(prediction, Y.shape).astype(Y.dtype)
+        A = np.broadcast_to(mean, Y.shape).astype(Y.dtype)
         total += loss.value(A, Y, weight) * (len(Y) / len(data))
-    return total
+    return total, constant
 
 
 def _targets(network, data, n) -> Iterator[tuple[slice, Array, Array | None]]:
