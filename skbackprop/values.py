@@ -152,7 +152,9 @@ def _setting(tree, field, name):
     """A finite number, and what the constructor's parameter of that name accepts."""
     value = decode(tree, f"{field} of {name}", 0)
     number = isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
-    demand(number and abs(value) < np.finfo(np.float64).max, f"{field} of {name} is no number")
+    # As a float: abs(np.int8(-128)) overflows, which NumPy may have been told to raise.
+    finite = number and abs(float(value)) < np.finfo(np.float64).max
+    demand(finite, f"{field} of {name} is no number")
     if field in parameters.RULES:
         try:
             parameters.check(field, value)

@@ -3,6 +3,7 @@
 import copy
 import pathlib
 
+import numpy as np
 import pytest
 from forge import pack, unpack
 
@@ -85,3 +86,12 @@ def test_a_generator_that_would_give_one_number_for_ever(reason):
 def test_weights_of_mean_0(reason):
     said = reason(lambda h: h["fitted"]["_training"].update(weight_mean=0.0))
     assert said == "the mean of its weights"
+
+
+@pytest.mark.parametrize("scalar", [["int8", -128], ["int64", -(2**63)], ["uint64", 2**64 - 1]])
+def test_numbers_without_an_absolute_value(reason, scalar):
+    """Where the program raises NumPy's errors; of these types abs of the least is no number."""
+    elu = {"object": ["activation", "elu", {"alpha": {"scalar": scalar}}]}
+    with np.errstate(all="raise"):
+        said = reason(lambda header: header["fitted"].update(loss_=elu))
+    assert said.startswith("loss_: alpha must be ")
