@@ -95,3 +95,13 @@ def test_numbers_without_an_absolute_value(reason, scalar):
     with np.errstate(all="raise"):
         said = reason(lambda header: header["fitted"].update(loss_=elu))
     assert said.startswith("loss_: alpha must be ")
+
+
+def test_the_smallest_scale_beside_a_large_shift(tmp_path):
+    """The mean's row is a row of zeros, whatever the scale."""
+    path, (header, numbers) = tmp_path / "model.skb", unpack(DATA)
+    shift, scale = np.full(3, 1e300), np.full(3, 5e-324)
+    numbers |= {"X_shift_": shift.tobytes(), "X_scale_": scale.tobytes()}
+    path.write_bytes(pack(header, numbers))
+    model = BackpropRegressor.load(path)
+    assert np.isfinite(model.predict([shift, -shift, shift * [1, 1, 0]])).all()
