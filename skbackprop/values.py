@@ -115,7 +115,8 @@ def _scalar(inside, name, depth):
     if dtype in INTEGERS:
         _demand_fits(value, dtype, name)
     elif dtype == "float32":
-        exact = not math.isfinite(value) or abs(value) <= np.finfo(np.float32).max
+        # Compared with a float32 the value would become one, and overflow.
+        exact = not math.isfinite(value) or abs(value) <= float(np.finfo(np.float32).max)
         demand(exact, f"the size of {name}")
     scalar = SCALARS[dtype](value)
     demand(scalar.item() == value or value != value, f"{name} is no {dtype}")

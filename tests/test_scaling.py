@@ -354,7 +354,6 @@ def test_a_scale_of_which_a_quarter_is_0_does_not_become_zero(shift):
     np.testing.assert_array_equal(B[:, 0], [0, -np.sign(shift) * np.inf, -np.sign(shift) * np.inf])
 
 
-
 @pytest.mark.parametrize(
     "kind", ["dense", "sparse", "memmap", "int", "float32", "fortran", "view", "reversed"]
 )
