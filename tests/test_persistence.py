@@ -236,12 +236,76 @@ def test_code_is_refused_before_a_file_is_touched(path, params, named):
     assert path.read_bytes() == b"old" and os.listdir(path.parent) == [path.name]
 
 
-def test_what_could_not_be_loaded_is_not_saved(path):
-    for name, value in (("theta_", np.full(21, np.nan)), ("n_outputs_", 7), ("loss_", "x")):
-        model = fit()
-        setattr(model, name, value)
-        with pytest.raises(ValueError, match="cannot be saved"):
-            model.save(path)
+def set_training(*names, to):
+    """A change of a model: `to` in place of what training keeps under these names."""
+
+    def change(model):
+        inside = model._training
+        for name in names[:-1]:
+            inside = inside[name]
+        inside[names[-1]] = to
+
+    return change
+
+
+def without_layers(model):
+    model.layer_sizes_, model.activations_, model.theta_ = [3], [], np.zeros(0)
+
+
+def with_longer_scores(model):
+    for name in ("validation_loss_curve", "validation_scores"):
+        model._training["history"][name] = [0.0] * 9
+        setattr(model, f"{name}_", [0.0] * 9)
+
+
+EARLY = {"early_stopping": True, "warm_start": True}
+LBFGS, LM = {"solver": "lbfgs"}, {"solver": "lm"}
+SHORT, STATE = "weights of training that are not like theta_", "the state of {}"
+CURVES = "the length of its curves"
+REFUSED = [
+    ({}, lambda m: setattr(m, "theta_", np.full(21, np.nan)), "the numbers of theta_"),
+    ({}, lambda m: setattr(m, "theta_", np.zeros(20)), "20 weights, where its layers have 21"),
+    ({}, lambda m: setattr(m, "n_outputs_", 7), "the value of n_outputs_"),
+    ({}, lambda m: setattr(m, "loss_", "x"), "the value of loss_"),
+    ({}, without_layers, "the number of its layers"),
+    ({}, lambda m: setattr(m, "activations_", ["relu"]), "the number of its activations"),
+    ({"target": np.c_[y, y]}, lambda m: setattr(m, "_y_ndim", 1), "the dimensions of y"),
+    ({}, lambda m: setattr(m, "X_scale_", np.ones(2)), "the number of units of X"),
+    ({}, lambda m: setattr(m, "y_shift_", np.ones(2)), "the number of units of y"),
+    ({}, lambda m: setattr(m, "loss_curve_", [1, 2, 3]), "the numbers of loss_curve_"),
+    ({}, lambda m: setattr(m, "loss_curve_", [1.0]), "the length of its loss curve"),
+    ({}, set_training("architecture", "dtype", to="float32"), "the type of its weights"),
+    ({}, set_training("architecture", "hidden_layer_sizes", to=(9,)), "its architecture"),
+    ({}, set_training("theta", to=np.zeros(20)), SHORT),
+    ({}, set_training("first_theta", to=np.zeros(21, np.float32)), SHORT),
+    (EARLY, set_training("history", "best_theta", to=np.zeros(22)), SHORT),
+    ({}, set_training("optimizer", "m", to=np.zeros(20)), "m of the optimizer"),
+    ({}, set_training("optimizer", "t", to=0.5), "t of the optimizer"),
+    ({}, set_training("optimizer", to={}), "the state of the optimizer"),
+    (LBFGS, set_training("optimizer", to={"evaluations": 0.5}), STATE.format("lbfgs")),
+    (LBFGS, set_training("optimizer", to={"more": 1}), STATE.format("lbfgs")),
+    (LBFGS, set_training("optimizer", to={"damping": 0.5}), STATE.format("lbfgs")),
+    *((LM, set_training("optimizer", to={"damping": x}), STATE.format("lm"))
+      for x in (-0.5, np.inf, np.nan, 1)),
+    (EARLY, set_training("history", "validation_scores", to=[0.0]), CURVES),
+    (EARLY, with_longer_scores, CURVES),
+    (EARLY, lambda m: setattr(m, "validation_scores_", [0.0]), CURVES),
+    (EARLY, lambda m: setattr(m, "validation_loss_curve_", None), CURVES),
+    ({}, set_training("history", "best_epoch", to=4), "the epoch that was best"),
+    ({}, set_training("history", "judged_from", to=4), "the epoch that was best"),
+    ({}, set_training("weight_mean", to=0.0), "the mean of its weights"),
+    ({}, set_training("rng", "state", "inc", to=2), "its random generator"),
+    ({}, set_training("rng", "bit_generator", to="MT19937"), "its random generator"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("params", "change", "reason"), REFUSED)
+def test_what_could_not_be_loaded_is_not_saved(path, params, change, reason):
+    """The same function reads a file that was forged."""
+    model = fit(**params)
+    change(model)
+    with pytest.raises(ValueError, match=f"cannot be saved: {reason}$"):
+        model.save(path)
     assert not path.exists()
 
 
