@@ -2,9 +2,9 @@
 
 Headers and arrays of real files are changed and packed again with right checksums, so that what
 lies behind the checksums is reached; a tenth of the changes are to bytes. A file is either refused
-with ModelFileError, or a model that predicts finite numbers and is saved again byte for byte; and
-loading it takes no more memory than it may. Ends with 0 if all of them were; with 1 after the first
-that was not, which is then found.skb in the present folder.
+with ModelFileError, or a model that predicts finite numbers, is saved again byte for byte, and
+trains on or says why not; and loading it takes no more memory than it may. Ends with 0 if all of
+them were; with 1 after the first that was not, which is then found.skb in the present folder.
 """
 
 import argparse
@@ -18,12 +18,14 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import traceback
 import warnings
 
 import atheris
 
 with atheris.instrument_imports(include=["skbackprop"]):
     from skbackprop import BackpropRegressor, ModelFileError, __version__, container, persistence
+    from skbackprop.parameters import FULL_BATCH
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,7 @@ STRANGE = [
     [[]], [1], [4000] * 4, ["relu"], [[[[[[1]]]]]], {"a": 1}, {"float": "nan"}, {"float": "inf"},
     {"tuple": [1]}, {"scalar": ["float32", 1.5]}, {"scalar": ["str", "adam"]}, {"dict": {"a": 1}},
     {"object": ["activation", "elu", {"alpha": 1e300}]}, {"array": ["int8", [1, 2]]},
+    {"object": ["activation", "leaky_relu", {"negative_slope": {"scalar": ["int8", -128]}}]},
 ]  # fmt: skip
 WHOLE = []  # headers as text, and arrays, of the files to begin with
 NUMBERS = [np.nan, np.inf, -np.inf, -1.0, 0.0, 1e300, -1e300, 1e-300, 5e-324]
@@ -88,11 +91,25 @@ def change_header(header, dice):
         parent[at[-1]] = copy.deepcopy(dice.choice(alike))
 
 
+def change_list_of_arrays(header, numbers, dice):
+    """One array less, or one more: another's copy, or zeros."""
+    if dice.random() < 0.5:
+        header["arrays"].remove(dice.choice(header["arrays"]))
+        return
+    entry = {**dice.choice(header["arrays"]), "name": dice.choice(["room", "more"])}
+    data = numbers[dice.choice(list(numbers))] if dice.random() < 0.5 else bytes(64)
+    if dice.random() < 0.5:
+        entry["dtype"], data = "|u1", bytes(len(data))
+    entry["shape"] = [len(data) // int(entry["dtype"][2])]
+    header["arrays"].insert(dice.randrange(len(header["arrays"]) + 1), entry)
+    numbers[entry["name"]] = data[: entry["shape"][0] * int(entry["dtype"][2])]
+
+
 def change_array(header, numbers, dice):
-    """A number, the length, or the type of an array."""
+    """A number or all of them, the length, or the type of an array."""
     entry = dice.choice(header["arrays"])
     data = bytearray(numbers[entry["name"]])
-    kind, size = dice.randrange(5), int(entry["dtype"][2])
+    kind, size = dice.randrange(6), int(entry["dtype"][2])
     if kind == 0:
         entry["dtype"] = dice.choice(["<f4", "<f8", "<i8", "|u1"])
         data = data[: len(data) // 8 * 8]
@@ -101,10 +118,12 @@ def change_array(header, numbers, dice):
     elif kind == 2:
         del data[-size:]
     elif data:
-        k = dice.randrange(len(data) // size) * size
-        dtype = "<f4" if size == 4 else "<f8"
+        k, dtype = dice.randrange(len(data) // size) * size, "<f4" if size == 4 else "<f8"
         with np.errstate(all="ignore"):
-            data[k : k + size] = np.array(dice.choice(NUMBERS), dtype).tobytes()[-size:]
+            number = np.array(dice.choice(NUMBERS), dtype).tobytes()[-size:]
+        if kind == 3:
+            data = bytearray(number * (len(data) // size))
+        data[k : k + size] = number
     entry["shape"] = [len(data) // int(entry["dtype"][2])]
     numbers[entry["name"]] = bytes(data)
 
@@ -123,8 +142,11 @@ def mutated(data, max_size, seed):
             if dice.random() < 0.1:
                 header, numbers = unpack(data)
             for _ in range(dice.choice([1, 1, 1, 2, 3])):
-                if dice.random() < 0.7:
+                what = dice.random()
+                if what < 0.68:
                     change_header(header, dice)
+                elif what < 0.7:
+                    change_list_of_arrays(header, numbers, dice)
                 else:
                     change_array(header, numbers, dice)
             return pack(header, numbers)[:max_size]
@@ -143,7 +165,9 @@ def check(path, data):
     path.write_bytes(data)
     before = most_memory()
     try:
-        model = BackpropRegressor.load(path)
+        with np.errstate(all="raise"), warnings.catch_warnings():  # as a program may have it
+            warnings.simplefilter("error")
+            model = BackpropRegressor.load(path)
     except ModelFileError as error:
         assert error.path == str(path) and error.reason
         assert len(str(error)) < 1000, "a reason as long as the file"
@@ -154,9 +178,28 @@ def check(path, data):
     X = np.linspace(-3, 3, 2 * model.n_features_in_).reshape(2, -1)
     if model.X_shift_ is not None:  # where a scale of 0 would be 0 / 0
         X = np.vstack([X, model.X_shift_])
-    assert np.isfinite(model.predict(X if names is None else pd.DataFrame(X, columns=names))).all()
+    X = X if names is None else pd.DataFrame(X, columns=names)
+    predictions = model.predict(X)
+    assert np.isfinite(predictions).all() and predictions.size == len(X) * model.n_outputs_
     check_saved_again(path, data, model)
+    check_training(model, X, np.linspace(0.5, 1.5, predictions.size).reshape(predictions.shape))
     return True
+
+
+def check_training(model, X, y):
+    """It goes on, and predictions are finite; or it is said why not, by a line that says so."""
+    model.set_params(max_iter=1, max_time=None, verbose=False, warm_start=True)
+    try:
+        if isinstance(model.solver, str) and model.solver in FULL_BATCH:
+            model.fit(X, y)
+        else:
+            model.partial_fit(X, y)
+    except (ValueError, TypeError) as error:
+        # Not by NumPy, whose errors have no line: "operands could not be broadcast".
+        line = traceback.extract_tb(error.__traceback__)[-1].line
+        if not line.startswith("raise"):
+            raise
+    assert np.isfinite(model.predict(X)).all()
 
 
 def check_saved_again(path, data, model):
@@ -164,7 +207,9 @@ def check_saved_again(path, data, model):
     header, numbers = unpack(data)
     header |= {"library": __version__, "needs": container.NEEDS}
     if header["run"] is not None:
-        persistence.save(path, *persistence.load(path, NAMES))
+        params, fitted, run = persistence.load(path, NAMES)
+        assert type(run) is dict
+        persistence.save(path, params, fitted, run)
         assert path.read_bytes() == pack(header, numbers), "the fit is saved as another file"
     model.save(path)
     again = path.read_bytes()

@@ -1,5 +1,6 @@
 """A file that is written as a whole or not at all."""
 
+import errno
 import os
 import secrets
 import stat
@@ -9,6 +10,8 @@ from typing import BinaryIO
 from zlib import crc32
 
 SUFFIX = ".tmp"
+# What fsync says of a folder on file systems (shares, FUSE) that can do it for files alone.
+NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS)
 
 
 def path_of(path: str | os.PathLike) -> str:
@@ -27,6 +30,9 @@ def write_atomically(path: str, write: Callable[[BinaryIO], None]) -> None:
     Whatever stops this (an error, Ctrl-C, a full disk, kill -9), a file that was there
     before is still there and whole. Only kill -9 and a power failure can leave the temporary
     file behind (:func:`remove_leftovers`). A symbolic link is followed; the file's mode is kept.
+
+    An OSError of the disk after the renaming is raised although the new file is in its place:
+    it is whole, and whether it outlasts a power failure is not known.
     """
     path = os.path.realpath(path)
     mode = _mode(path)
@@ -102,5 +108,8 @@ def _sync(folder):
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
     finally:
         os.close(descriptor)

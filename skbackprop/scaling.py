@@ -18,6 +18,7 @@ Array = np.ndarray
 BLOCK_ENTRIES = 2**16  # of a table at a time: 512 kB of float64
 
 SMALLEST = np.finfo(np.float32).smallest_subnormal
+SMALLEST_64 = np.finfo(np.float64).smallest_subnormal
 HUGE_SHIFT = 2.0**100  # up to here X - shift of the largest float32 X is X, and no overflow
 
 
@@ -74,7 +75,9 @@ class Rows:
         # Exact, for entries so small that a quarter of them is rounded do not change a huge shift.
         self.part = np.where(np.abs(self.shift) > HUGE_SHIFT, 0.25, 1.0)
         self.shift = self.shift * self.part
-        self.scale = self.part * (1 if self.scale is None else self.scale)
+        # Never 0, which a quarter of the smallest numbers is: 0/0 is NaN.
+        scale = self.part * (1 if self.scale is None else self.scale)
+        self.scale = np.maximum(scale, SMALLEST_64)
 
     def _gather(self, rows, m):
         """X[rows], in memory that is used again."""

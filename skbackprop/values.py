@@ -115,7 +115,8 @@ def _scalar(inside, name, depth):
     if dtype in INTEGERS:
         _demand_fits(value, dtype, name)
     elif dtype == "float32":
-        exact = not math.isfinite(value) or abs(value) <= np.finfo(np.float32).max
+        # Compared with a float32 the value would become one, and overflow.
+        exact = not math.isfinite(value) or abs(value) <= float(np.finfo(np.float32).max)
         demand(exact, f"the size of {name}")
     scalar = SCALARS[dtype](value)
     demand(scalar.item() == value or value != value, f"{name} is no {dtype}")
@@ -152,7 +153,9 @@ def _setting(tree, field, name):
     """A finite number, and what the constructor's parameter of that name accepts."""
     value = decode(tree, f"{field} of {name}", 0)
     number = isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
-    demand(number and abs(value) < np.finfo(np.float64).max, f"{field} of {name} is no number")
+    # As a float: abs(np.int8(-128)) overflows, which NumPy may have been told to raise.
+    finite = number and abs(float(value)) < np.finfo(np.float64).max
+    demand(finite, f"{field} of {name} is no number")
     if field in parameters.RULES:
         try:
             parameters.check(field, value)

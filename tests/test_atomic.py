@@ -4,13 +4,16 @@ import errno
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from injection import executed, raising
 
 from skbackprop.atomic import remove_leftovers, write_atomically
 from skbackprop.container import read, write
@@ -50,6 +53,45 @@ def test_an_error_leaves_one_of_the_two_files_and_no_litter(path, monkeypatch, c
     monkeypatch.undo()
     assert path.read_bytes() == (b"new" if call == "folder's fsync" else before)
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError()])
+def test_an_error_at_any_line_leaves_one_of_the_two_files_and_no_litter(path, error):
+    def save():
+        write(path, {"k": 1}, {"M": np.ones(10)})
+
+    before, lines = path.read_bytes(), executed(save)
+    after = path.read_bytes()
+    assert len(lines) > 50 and any(name.endswith("atomic.py") for name, _ in lines)
+    for point in range(len(lines)):
+        path.write_bytes(before)
+        assert raising(save, point, error)
+        assert path.read_bytes() in (before, after), lines[point]
+        assert os.listdir(path.parent) == [path.name], lines[point]
+
+
+@pytest.mark.parametrize("code", ["EINVAL", "EBADF", "ENOTSUP", "ENOSYS", "EIO"])
+def test_a_folder_that_cannot_be_synchronised(path, monkeypatch, code):
+    """Where folders never can the file is written all the same; an error of the disk is told."""
+    fsync, number = os.fsync, getattr(errno, code)
+
+    def fails_for_folders(fd):
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", fails_for_folders)
+    told = pytest.raises(OSError, match=os.strerror(number)) if code == "EIO" else nullcontext()
+    with told:
+        write(path, {"k": 1}, {})
+    assert read(path)[0] == {"k": 1} and os.listdir(path.parent) == [path.name]
+
+
+def test_a_name_as_long_as_can_be(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write(path, {"k": 1}, {})
+    remove_leftovers(str(path))
+    assert read(path)[0] == {"k": 1} and os.listdir(tmp_path) == [path.name]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
@@ -141,14 +183,35 @@ def test_killed_25_times_while_saving(path):
     assert os.listdir(path.parent) == [path.name]
 
 
+SAVES_SOME = """
+import sys
+import numpy as np
+from skbackprop.container import write
+for _ in range(40):
+    write(sys.argv[1], {"k": int(sys.argv[2])}, {"M": np.full(20_000, float(sys.argv[2]))})
+"""
+
+
+def test_processes_save_to_one_path(path):
+    commands = [[sys.executable, "-c", SAVES_SOME, path, str(k)] for k in range(1, 4)]
+    processes = [subprocess.Popen(command, env=ENVIRONMENT) for command in commands]
+    while any(process.poll() is None for process in processes):
+        header, arrays = read(path)
+        assert (arrays["M"] == header["k"]).all()
+        time.sleep(0.001)  # there are few processors
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert read(path)[0]["k"] in (1, 2, 3) and os.listdir(path.parent) == [path.name]
+
+
 FULL = """
 import errno, os, resource, signal, sys
 import numpy as np
 from skbackprop.container import write
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # as if the disk were full then
+limit, numbers = map(int, sys.argv[2:])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # as if the disk were full then
 try:
-    write(sys.argv[1], {"k": 1}, {"M": np.ones(200_000)})
+    write(sys.argv[1], {"k": 1}, {"M": np.ones(numbers)})
 except OSError as error:
     sys.exit(0 if error.errno == errno.EFBIG else 1)
 sys.exit(2)
@@ -156,8 +219,11 @@ sys.exit(2)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
-def test_a_full_disk_leaves_the_old_file_and_no_litter(path):
+@pytest.mark.parametrize(("limit", "numbers"), [(100_000, 200_000), (500, 100)])
+def test_a_full_disk_leaves_the_old_file_and_no_litter(path, limit, numbers):
+    """In the midst of an array, and when what was buffered is written at the end."""
     before = path.read_bytes()
-    done = subprocess.run([sys.executable, "-c", FULL, path], env=ENVIRONMENT)
+    command = [sys.executable, "-c", FULL, path, str(limit), str(numbers)]
+    done = subprocess.run(command, env=ENVIRONMENT)
     assert done.returncode == 0
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from forge import pack, unpack
 
 from skbackprop import ModelFileError, container
 from skbackprop.container import HEADER, HEADER_BYTES, Member, RefusedError, parse, read, write
@@ -75,6 +76,13 @@ def test_every_flipped_bit_and_every_truncation_is_refused(path):
     for k in range(len(data)):
         refused(data[:k])
     refused(data + b"\0")
+
+
+def test_a_file_that_changes_its_size_while_it_is_read_is_refused(path):
+    data = path.read_bytes()
+    for longer in [*(data[:k] for k in range(len(data))), data + b"\0"]:
+        with pytest.raises(RefusedError):
+            parse(io.BytesIO(longer), len(data))
 
 
 def test_the_error_names_the_file_and_can_be_sent_to_another_process(path):
@@ -150,7 +158,7 @@ for data in eval(sys.stdin.read()):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs the limits of Linux")
 def test_sizes_are_compared_before_memory_is_asked_for():
-    shapes = [b"[%d]" % 2**41, b"[%d,%d]" % (2**31, 2**31), b"[3000,3000,3000]", b"[3000]" * 1]
+    shapes = [b"[%d]" % 2**41, b"[%d,%d]" % (2**31, 2**31), b"[3000,3000,3000]", b"[3000]"]
     files = [with_header(listed(shape=shape), b"\0" * 3000) for shape in shapes]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
@@ -170,6 +178,11 @@ def test_other_kinds_of_files(tmp_path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(ModelFileError, match="regular"):
             read(tmp_path / "pipe")
+    if os.path.exists("/dev/zero"):
+        with pytest.raises(ModelFileError, match="regular"):
+            read("/dev/zero")
+    with pytest.raises(OSError):
+        read(tmp_path)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none")
     for wrong in (None, 3, b"bytes", "", "a\0b"):
@@ -184,6 +197,14 @@ def test_members_in_another_order_or_twice(path):
     parts = [data[a:b] for a, b in pairwise(starts)]
     refused(b"".join([parts[0], parts[2], parts[1], *parts[3:]]) + data[starts[-1] :])
     refused(b"".join([*parts[:2], *parts[1:]]) + data[starts[-1] :])
+
+
+def test_an_array_listed_twice(path):
+    """The header, the members and the directory agree, and all checksums are right."""
+    header, numbers = unpack(path.read_bytes())
+    assert parse(io.BytesIO(data := pack(header, numbers)), len(data))[0] == DESCRIPTION
+    header["arrays"].append(header["arrays"][0])
+    refused(pack(header, numbers), "an array twice")
 
 
 def test_what_cannot_be_written_is_refused_before_a_file_is_touched(tmp_path):

@@ -345,6 +345,15 @@ def test_a_scale_below_float32_does_not_become_zero():
     np.testing.assert_array_equal(out, [[0], [0]])
 
 
+@pytest.mark.parametrize("shift", [1e300, -1e300, np.finfo(np.float64).max])
+def test_a_scale_of_which_a_quarter_is_0_does_not_become_zero(shift):
+    """Where the shift is so large that all is divided by 4."""
+    X = np.array([[shift], [0.0], [-shift]])
+    with np.errstate(over="ignore"):
+        B = standardized(X, np.array([shift]), np.array([5e-324]))
+    np.testing.assert_array_equal(B[:, 0], [0, -np.sign(shift) * np.inf, -np.sign(shift) * np.inf])
+
+
 @pytest.mark.parametrize(
     "kind", ["dense", "sparse", "memmap", "int", "float32", "fortran", "view", "reversed"]
 )
