@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import run
-from .contracts import copies, differs, held, problem_of_out
+from .contracts import copies, differs, held, judged, problem_of_out, verdict
 from .differences import compare, slopes
 from .messages import described
 from .parameters import ACTIVATION, check, resolve_activation
@@ -77,14 +77,15 @@ def _g(activation):
 
 def _derivative_of_activation(g, Z) -> Line:
     rule = "g'(Z) = dg/dZ"
-    try:
+
+    def line():
         d, step = np.asarray(g.derivative(Z.copy(), g.value(Z))), np.maximum(1, abs(Z))
-        found = slopes(lambda t: g.value(Z + t * step) / step)
         if d.shape != Z.shape:
-            return Line(rule, "wrong", note=f"g'(Z) has shape {d.shape} for Z of {Z.shape}")
+            return verdict(rule, f"g'(Z) has shape {d.shape} for Z of {Z.shape}")
+        found = slopes(lambda t: g.value(Z + t * step) / step)
         return line_of(compare(found, d, np.maximum(1, abs(found.both)), BETWEEN), rule)
-    except Exception as error:
-        return Line(rule, "wrong", note=f"{type(error).__name__}: {error}")
+
+    return judged(rule, line)
 
 
 def _shapes_of_activation(g, Z) -> str:

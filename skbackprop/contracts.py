@@ -16,11 +16,20 @@ EXACT = 1e-12  # the same formula, its operations in another order
 
 def held(rule: str, problem: Callable[..., str], *args: Any) -> Line:
     """The line of a promise; `problem` says what is wrong with it, if anything is."""
+    return judged(rule, lambda: verdict(rule, problem(*args)))
+
+
+def judged(rule: str, line: Callable[[], Line]) -> Line:
+    """What line() gives, or the line that says which error came out."""
     try:
-        said = problem(*args)
-    except Exception as error:  # whatever an object of the user's raises
-        said = f"{type(error).__name__}: {error}"
-    return Line(rule, "wrong" if said else "ok", note=said)
+        return line()
+    except Exception as error:  # whatever an object of the user's raises: the report says it
+        return verdict(rule, f"{type(error).__name__}: {error}")
+
+
+def verdict(rule: str, wrong: str) -> Line:
+    """The line of a rule with what is wrong about it; "" if nothing is."""
+    return Line(rule, "wrong" if wrong else "ok", note=wrong)
 
 
 def differs(a: Any, b: Any, tolerance: float = EXACT) -> bool:

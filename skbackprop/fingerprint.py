@@ -54,6 +54,8 @@ def name_of(scoring: Any) -> str:
         return text
     try:
         pickled = pickle.dumps(scoring, protocol=4)
-    except Exception:  # a lambda, of which there are no copies
+    # Whatever an object of the user's raises when it is pickled, as a lambda or one with a lock
+    # does: there are then no copies of it, and the address will do.
+    except Exception:
         return text
     return f"{type(scoring).__qualname__} {crc32(pickled):08x}"

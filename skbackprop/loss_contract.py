@@ -6,7 +6,7 @@ import numpy as np
 
 from .activations import ACTIVATIONS
 from .blocks import run
-from .contracts import copies, differs, held, problem_of_out
+from .contracts import copies, differs, held, judged, problem_of_out, verdict
 from .differences import compare_matrix
 from .losses import CustomLoss, Loss
 from .messages import described
@@ -107,16 +107,16 @@ def _is_defined(f, A, Y) -> bool:
 
 
 def _derivative_of_loss(f, A, Y, w, rule) -> Line:
-    try:
+    def values(M):
+        return np.array([f.value(a, Y, w) for a in M])
+
+    def line():
         dA = np.asarray(f.derivative(A.copy(), Y.copy(), w))
         if dA.shape != A.shape:
-            return Line(rule, "wrong", note=f"df/dA has shape {dA.shape} for A of {A.shape}")
-        found = compare_matrix(
-            lambda M: np.array([f.value(a, Y, w) for a in M]), A, dA, margin=BETWEEN
-        )
-        return line_of(found, rule)
-    except Exception as error:
-        return Line(rule, "wrong", note=f"{type(error).__name__}: {error}")
+            return verdict(rule, f"df/dA has shape {dA.shape} for A of {A.shape}")
+        return line_of(compare_matrix(values, A, dA, margin=BETWEEN), rule)
+
+    return judged(rule, line)
 
 
 def _mean_over_rows(f, A, Y) -> str:
