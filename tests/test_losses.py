@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from allocation import CONSTANT, GROWN, peak_memory
 from gradcheck import central_differences, elementwise_differences, relative_error
+from own import CubeError
 from scipy.optimize import minimize_scalar
 from sklearn import _loss as sklearn_loss
 
@@ -448,18 +449,6 @@ def test_targets_inside_the_domain_are_accepted(name):
 
 
 # ----- a user's own --------------------------------------------------------------------
-
-
-class CubeError:
-    """Σ w |a - y|³, by a user who ignores `out`."""
-
-    def value(self, A, Y, weight=None):
-        w = 1 / len(A) if weight is None else weight
-        return np.sum(w * np.abs(A - Y) ** 3)
-
-    def derivative(self, A, Y, weight=None, out=None):
-        w = 1 / len(A) if weight is None else weight
-        return w * 3 * (A - Y) * np.abs(A - Y)
 
 
 class CubeInPlace(CubeError):  # noqa: N818 - an error to minimise, no exception

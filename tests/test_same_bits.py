@@ -81,9 +81,9 @@ def test_numpy_s_own_generator_is_neither_read_nor_moved():
     fits = set()
     for seed in range(3):
         np.random.seed(seed)  # noqa: NPY002 - the one asked about
-        before = np.random.get_state()[1].tobytes()  # noqa: NPY002
+        before = np.random.get_state()[1].tobytes()  # noqa: NPY002 - the one asked about
         fits.add(bits(small().fit(*data())))
-        assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002
+        assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002 - the one asked about
     assert fits == {here()}
 
 
