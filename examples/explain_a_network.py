@@ -14,7 +14,9 @@ from skbackprop.calculus import elementwise, left_multiplication, right_multipli
 rng = np.random.default_rng(0)
 X = rng.normal(size=(6, 3))
 y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
-model = BackpropRegressor(hidden_layer_sizes=(4,), activation="tanh", random_state=0).fit(X, y)
+model = BackpropRegressor(
+    hidden_layer_sizes=(4,), activation="tanh", learning_rate_init=0.05, random_state=0
+).fit(X, y)
 
 explanation = model.explain_backprop(X, y)
 print(explanation)
