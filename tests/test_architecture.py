@@ -154,17 +154,37 @@ KNOWS = {
         "threads",
         "trained",
     },
+    "drawing": {"messages", "regressor"},
+    "rates": {"fitting", "monitoring", "parameters", "training"},
+    "gradient_flow": {"lbfgs", "quiet", "regressor", "training"},
+    "curve_displays": {"drawing", "gradient_flow", "messages", "rates"},
+    "activation_display": {"drawing", "messages", "parameters"},
+    "network_display": {"drawing", "messages", "model"},
+    "effects_display": {"drawing", "tables"},
     "__init__": {
         "activation_contract",
+        "activation_display",
         "checking",
         "container",
+        "curve_displays",
+        "effects_display",
         "loss_contract",
         "many",
+        "network_display",
         "products",
         "regressor",
     },
 }
-MAY_IMPORT_SKLEARN = {"regressor", "callbacks", "export", "products", "tables"}
+MAY_IMPORT_SKLEARN = {
+    "regressor",
+    "callbacks",
+    "export",
+    "products",
+    "tables",
+    "drawing",
+    "gradient_flow",
+    "effects_display",
+}
 NUMPY_ALONE = (
     "differences",
     "calculus",
