@@ -13,6 +13,8 @@ from .messages import shown
 from .regressor import BackpropRegressor
 
 LONGEST = 24  # letters of a name
+POINT = 72  # of an inch
+ROW = 9  # points that a line of text takes where there is little room
 # Short names of keywords: matplotlib refuses "lw" beside a default of "linewidth".
 ALIASES = {
     "ls": "linestyle",
@@ -80,3 +82,9 @@ def shortened(name: Any, longest: int = LONGEST) -> str:
 def widest(texts: Sequence[Any]) -> float:
     """Pixels that the longest of some texts takes."""
     return max((text.get_window_extent().width for text in texts), default=0.0)
+
+
+def rows_for(ax: Any, most: int, besides: int = 0) -> int:
+    """How many lines of text fit into the height of the axes, `besides` others: 3 to `most`."""
+    height = ax.get_window_extent().height / ax.figure.dpi * POINT
+    return max(3, min(most, int(height / ROW) - besides))

@@ -3,7 +3,15 @@
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from .drawing import check_matplotlib, checked_estimator, new_axes, shortened, style
+from .drawing import (
+    POINT,
+    check_matplotlib,
+    checked_estimator,
+    new_axes,
+    rows_for,
+    shortened,
+    style,
+)
 from .tables import checked_weights
 
 KINDS = {
@@ -11,7 +19,7 @@ KINDS = {
     "effect": "change of y for a unit more",
     "elasticity": "per cent of y for a per cent more",
 }
-POINT = 72  # of an inch
+MOST = 20  # features
 
 
 class MarginalEffectsDisplay:
@@ -75,7 +83,7 @@ class MarginalEffectsDisplay:
         scaler = StandardScaler(with_mean=False).fit(table, sample_weight=weight)
         return cls(effects, np.sqrt(scaler.var_)).plot(ax=ax, **keywords)
 
-    def plot(self, ax=None, *, kind="standardized", max_features=20, line_kw=None, text_kw=None):
+    def plot(self, ax=None, *, kind="standardized", max_features=None, line_kw=None, text_kw=None):
         """Draw the effects.
 
         Parameters
@@ -85,8 +93,9 @@ class MarginalEffectsDisplay:
         kind : {"standardized", "effect", "elasticity"}, default="standardized"
             For a standard deviation of the feature more, for a unit more, or per cent for a per
             cent, which has no bars.
-        max_features : int, default=20
-            Features that are drawn, those with the largest effects on any output.
+        max_features : int, default=None
+            Features that are drawn, those with the largest effects on any output; None for 20, or
+            as many as the axes have room for.
         line_kw : dict, default=None
             Keywords for marks and bars, as of ``Axes.errorbar``.
         text_kw : dict, default=None
@@ -99,6 +108,8 @@ class MarginalEffectsDisplay:
         check_matplotlib(f"{type(self).__name__}.plot")
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}")
+        if max_features is None:
+            max_features = MOST if ax is None else rows_for(ax, MOST)
         means, stds = self._of_kind(kind)
         size = np.where(np.isnan(means), -1.0, np.abs(means)).max(axis=0)
         self.features_ = np.argsort(-size, kind="stable")[:max_features]

@@ -4,12 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import check_matplotlib, checked_estimator, new_axes, shortened, style, widest
+from .drawing import (
+    POINT,
+    check_matplotlib,
+    checked_estimator,
+    new_axes,
+    rows_for,
+    shortened,
+    style,
+    widest,
+)
 from .messages import described
 from .model import model_of
 
 LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width
-POINT = 72  # of an inch
+MOST = 10  # nodes of a layer
 
 
 class NetworkDisplay:
@@ -90,7 +99,7 @@ class NetworkDisplay:
         return cls(W, list(feature_names), outputs, activations).plot(ax=ax, **keywords)
 
     def plot(
-        self, ax=None, *, max_nodes=10, colorbar=True, node_kw=None, edge_kw=None, text_kw=None
+        self, ax=None, *, max_nodes=None, colorbar=True, node_kw=None, edge_kw=None, text_kw=None
     ):
         """Draw the network, for the size that the axes have now.
 
@@ -98,8 +107,8 @@ class NetworkDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Where to draw; None for a new figure.
-        max_nodes : int, default=10
-            Nodes that are drawn of a layer.
+        max_nodes : int, default=None
+            Nodes that are drawn of a layer; None for 10, or as many as the axes have room for.
         colorbar : bool, default=True
             Whether to say what the colours mean.
         node_kw, edge_kw, text_kw : dict, default=None
@@ -111,6 +120,8 @@ class NetworkDisplay:
         display : NetworkDisplay
         """
         check_matplotlib(f"{type(self).__name__}.plot")
+        if max_nodes is None:
+            max_nodes = MOST if ax is None else rows_for(ax, MOST, besides=4)
         if max_nodes < 1:
             raise ValueError(f"max_nodes must be at least 1; got {max_nodes!r}")
         self.nodes_ = _strongest(self.weights, max_nodes)
@@ -172,10 +183,12 @@ class NetworkDisplay:
         self.figure_.canvas.figure.draw_without_rendering()
         box = self.ax_.get_window_extent()
         self.pixels, self.width = self.figure_.dpi / POINT, box.width
-        head = 2.6  # rows for the titles
-        self.ax_.set_ylim(-self.rows / 2, self.rows / 2 + head)
-        self.spacing = box.height / self.pixels / (self.rows + head)
-        self.fontsize = min(9.0, 0.72 * self.spacing)
+        height = box.height / self.pixels
+        self.fontsize = min(9.0, 0.72 * height / (self.rows + 3))
+        head = 4.2 * self.fontsize  # three lines
+        self.spacing = (height - head) / self.rows
+        self.top = self.rows / 2 + head / self.spacing
+        self.ax_.set_ylim(-self.rows / 2, self.top)
         self.diameter = min(17.0, 0.75 * self.spacing, 0.3 * box.width / self.pixels / self.L)
 
     @property
@@ -248,19 +261,26 @@ class NetworkDisplay:
         self.node_texts_.append(self.ax_.text(*place, text, **keywords))
 
     def _draw_titles(self, text_kw):
-        heads = ["input"] + [f"layer {l}" for l in range(1, self.L + 1)]
+        heads = ["input", *(f"layer {l}" for l in range(1, self.L + 1))]
         below = ["", *(shortened(g, 14) for g in self.activations)]
-        self.title_texts_ = []
-        for l, (head, g) in enumerate(zip(heads, below, strict=True)):
-            lines = [head, f"n = {self.sizes[l]}", g] if g else [head, f"n = {self.sizes[l]}"]
-            place, text = (l, self.rows / 2 + 2.5), "\n".join(lines)
-            defaults = {"horizontalalignment": "center", "fontsize": self.fontsize}
-            keywords = style(defaults | {"parse_math": False}, text_kw)
-            keywords["verticalalignment"] = "top"
-            self.title_texts_.append(self.ax_.text(*place, text, **keywords))
-        too_wide = widest(self.title_texts_) / (0.92 * self.per_layer)
-        for text in self.title_texts_ if too_wide > 1 else ():
-            text.set_fontsize(text.get_fontsize() / too_wide)
+        titles = [f"{h}\nn = {n}\n{g}" for h, n, g in zip(heads, self.sizes, below, strict=True)]
+        if not self._write_titles(titles, text_kw, smallest=6):
+            titles = [f"{l}\n{n}" for l, n in enumerate(self.sizes)]
+            self._write_titles(titles, text_kw, smallest=0)
+
+    def _write_titles(self, titles, text_kw, smallest):
+        """One above each layer, as small as it takes; False if that is too small to be read."""
+        defaults = {"horizontalalignment": "center", "fontsize": self.fontsize}
+        defaults |= {"parse_math": False, "verticalalignment": "top"}
+        self.title_texts_ = [
+            self.ax_.text(l, self.top, text, **style(defaults, text_kw))
+            for l, text in enumerate(titles)
+        ]
+        size = self.title_texts_[0].get_fontsize()
+        size /= max(1.0, widest(self.title_texts_) / (0.92 * self.per_layer))
+        for text in self.title_texts_:
+            text.set_fontsize(size) if size >= smallest else text.remove()
+        return size >= smallest
 
 
 def _strongest(weights: list[Any], most: int) -> list[Any]:
