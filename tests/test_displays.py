@@ -333,7 +333,7 @@ def test_effects_are_those_of_the_model_and_can_be_read(features, outputs, plt):
         np.testing.assert_allclose(container[0].get_xdata(), effect[d.features_])
     sizes = np.abs(effects).max(axis=0)
     assert np.all(np.diff(sizes[d.features_]) <= 0) and sizes[d.features_[0]] == sizes.max()
-    assert_no_overlap(d.ax_.get_yticklabels() + [d.ax_.title, d.ax_.xaxis.label])
+    assert_no_overlap([*d.ax_.get_yticklabels(), d.ax_.title, d.ax_.xaxis.label])
     d.plot(ax=plt.figure(figsize=(5, 2), layout="constrained").add_subplot())
     assert_no_overlap(d.ax_.get_yticklabels())
 
