@@ -86,5 +86,6 @@ def widest(texts: Sequence[Any]) -> float:
 
 def rows_for(ax: Any, most: int, besides: int = 0) -> int:
     """How many lines of text fit into the height of the axes, `besides` others: 3 to `most`."""
+    ax.figure.canvas.figure.draw_without_rendering()  # which lays it out
     height = ax.get_window_extent().height / ax.figure.dpi * POINT
     return max(3, min(most, int(height / ROW) - besides))
