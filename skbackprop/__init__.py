@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from .activation_display import ActivationDisplay
     from .checking import check_gradients
     from .container import ModelFileError
-    from .curve_displays import GradientFlowDisplay, LossCurveDisplay
     from .effects_display import MarginalEffectsDisplay
+    from .gradient_flow_display import GradientFlowDisplay
     from .loss_contract import check_loss
+    from .loss_display import LossCurveDisplay
     from .many import fit_many
     from .network_display import NetworkDisplay
     from .products import gauss_newton_product, hessian_product
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 HOME = {
     "ActivationDisplay": "activation_display",
     "BackpropRegressor": "regressor",
-    "GradientFlowDisplay": "curve_displays",
-    "LossCurveDisplay": "curve_displays",
+    "GradientFlowDisplay": "gradient_flow_display",
+    "LossCurveDisplay": "loss_display",
     "MarginalEffectsDisplay": "effects_display",
     "ModelFileError": "container",
     "NetworkDisplay": "network_display",

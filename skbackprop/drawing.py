@@ -89,3 +89,8 @@ def rows_for(ax: Any, most: int, besides: int = 0) -> int:
     ax.figure.canvas.figure.draw_without_rendering()  # which lays it out
     height = ax.get_window_extent().height / ax.figure.dpi * POINT
     return max(3, min(most, int(height / ROW) - besides))
+
+
+def whole_numbers(ax: Any) -> None:
+    """Epochs are counted: no tick in between."""
+    ax.xaxis.get_major_locator().set_params(integer=True)
