@@ -93,4 +93,4 @@ def rows_for(ax: Any, most: int, besides: int = 0) -> int:
 
 def whole_numbers(ax: Any) -> None:
     """Epochs are counted: no tick in between."""
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)

@@ -30,8 +30,6 @@ class LossCurveDisplay:
         Number of the first epoch: of a stream the last 1000 are kept.
     loss_name : str, default=None
         For the axis.
-    on_validation : bool, default=False
-        Whether the best epoch was the best on the validation rows.
 
     Attributes
     ----------
@@ -60,12 +58,10 @@ class LossCurveDisplay:
         learning_rate=None,
         first_epoch=1,
         loss_name=None,
-        on_validation=False,
     ):
         self.loss_curve, self.validation_loss_curve = loss_curve, validation_loss_curve
         self.best_epoch, self.learning_rate = best_epoch, learning_rate
         self.first_epoch, self.loss_name = first_epoch, loss_name
-        self.on_validation = on_validation
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **keywords):
@@ -103,7 +99,6 @@ class LossCurveDisplay:
             learning_rate=learning_rates(fitted, params),
             first_epoch=first,
             loss_name=_name(params["loss"]),
-            on_validation=bool(params["early_stopping"]),
         )
         return display.plot(ax=ax, **keywords)
 
@@ -161,6 +156,7 @@ class LossCurveDisplay:
             return
         self.learning_rate_ax_ = right = self.ax_.twinx()
         keywords = {"color": "0.6", "linestyle": ":", "drawstyle": "steps-post"}
+        keywords["marker"] = "." if len(epochs) == 1 else ""
         line = right.plot(epochs, rates, label="learning rate", **keywords)[0]
         self.learning_rate_line_ = line
         right.set_ylabel("learning rate", color="0.4")
