@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 __all__ = [
+    "ActivationDisplay",
     "BackpropRegressor",
+    "GradientFlowDisplay",
+    "LossCurveDisplay",
+    "MarginalEffectsDisplay",
     "ModelFileError",
+    "NetworkDisplay",
     "__version__",
     "check_activation",
     "check_gradients",
@@ -22,18 +27,28 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .activation_contract import check_activation
+    from .activation_display import ActivationDisplay
     from .checking import check_gradients
     from .container import ModelFileError
+    from .effects_display import MarginalEffectsDisplay
+    from .gradient_flow_display import GradientFlowDisplay
     from .loss_contract import check_loss
+    from .loss_display import LossCurveDisplay
     from .many import fit_many
+    from .network_display import NetworkDisplay
     from .products import gauss_newton_product, hessian_product
     from .regressor import BackpropRegressor
 
 
 # Where the names are; a table, so that nothing is imported before it is used.
 HOME = {
+    "ActivationDisplay": "activation_display",
     "BackpropRegressor": "regressor",
+    "GradientFlowDisplay": "gradient_flow_display",
+    "LossCurveDisplay": "loss_display",
+    "MarginalEffectsDisplay": "effects_display",
     "ModelFileError": "container",
+    "NetworkDisplay": "network_display",
     "check_activation": "activation_contract",
     "check_gradients": "checking",
     "check_loss": "loss_contract",

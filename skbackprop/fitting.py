@@ -496,9 +496,7 @@ class Fitting:
 
         Of several outputs each then counts in proportion to y_scale^-degree.
         """
-        if self.model.y_scale is None or self.loss.degree is None:
-            return 1.0
-        return float(np.mean(self.model.y_scale**self.loss.degree))
+        return unit_of(self.loss, self.model.y_scale)
 
     # ----- after training ----------------------------------------------------------
 
@@ -562,6 +560,13 @@ class Fitting:
             "weight_mean": self.weight_mean,
             "weight_rows": self.weight_rows,
         }
+
+
+def unit_of(loss: Any, y_scale: Array | None) -> float:
+    """A loss in the caller's units, divided by that in the network's."""
+    if y_scale is None or loss.degree is None:
+        return 1.0
+    return float(np.mean(y_scale**loss.degree))
 
 
 def full_batch(solver: str) -> tuple[Callable, Callable]:
