@@ -67,7 +67,8 @@ class Feed:
 
     A small table is scaled once, as [1 X] and Y, and a batch is a `take` of each; of a large
     one the next `window` rows are, so that there is no second copy of X. The networks of a
-    stack have their tables or windows one below the other, and one `take` serves them all.
+    stack have their tables or windows one below the other, and one `take` serves them all. Of a
+    network with a row or two more than others, a pass leaves out as many, others every time.
 
     Parameters
     ----------
@@ -81,18 +82,21 @@ class Feed:
 
     def __init__(self, data: Sequence[Data], window: int, network: Any, dtype: Any):
         self.data, self.one = data, int(network.fit_intercept)
-        K, n, columns = len(data), len(data[0]), (network.sizes[0] + self.one, network.sizes[-1])
-        self.small = sum(len(d.X) for d in data) * sum(columns) <= TABLE_ENTRIES
+        K, columns = len(data), (network.sizes[0] + self.one, network.sizes[-1])
+        one_table = all(d.X is data[0].X and d.Y is data[0].Y for d in data)
+        tables = data[:1] if one_table else data
+        self.small = sum(len(d.X) for d in tables) * sum(columns) <= TABLE_ENTRIES
         height = len(data[0].X) if self.small else window
-        self.X1 = np.ones((K * height, columns[0]), dtype)
-        self.Y = np.empty((K * height, columns[1]), dtype)
-        self.first = height * np.arange(K)  # row of every network
-        self.order = np.empty((K, n), np.intp)
+        copies = len(tables) if self.small else K
+        self.X1 = np.ones((copies * height, columns[0]), dtype)
+        self.Y = np.empty((copies * height, columns[1]), dtype)
+        self.first = height * (np.arange(K) % copies)  # row of every network
+        self.order = [np.empty(len(d), np.intp) for d in data]
         self.rows = np.empty((K, window), np.intp)  # of X1 and Y
         self.weight = np.empty((K, window, 1), dtype) if data[0].weighted else None
         self.A = np.empty((K, window, columns[1]), dtype)  # A[L], for the loss's value
         if self.small:
-            for d, first in zip(data, self.first, strict=True):
+            for d, first in zip(tables, self.first, strict=False):
                 for rows in blocks(height, window):
                     to = slice(first + rows.start, first + rows.stop)
                     d.X.take(rows, self.X1[to, self.one :])
@@ -110,7 +114,7 @@ class Feed:
         """Rows start to stop of the pass."""
         n = stop - start
         for k, (d, first) in enumerate(zip(self.data, self.first, strict=True)):
-            rows = self.order[k, start:stop]
+            rows = self.order[k][start:stop]
             if self.weight is not None:
                 d.take_weight(rows, self.weight[k, :n])
             if self.small:

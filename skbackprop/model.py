@@ -1,17 +1,19 @@
-"""A fitted network between the caller's units and its own.
+"""A fitted network, or several whose mean predicts, between the caller's units and its own.
 
-The network sees (X - X_shift) / X_scale and predicts (y - y_shift) / y_scale.
+The network sees (X - X_shift) / X_scale, encoded or as it is, and predicts (y - y_shift) / y_scale.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from .activations import Exp, Identity, LeakyReLU, ReLU
 from .blocks import blocks
 from .bounded import predict_bounded
+from .encoding import Encoding
 from .network import PREDICTION_ENTRIES, Network
 from .parameters import resolve_activation
 from .scaling import Rows
@@ -33,15 +35,36 @@ class Model:
     X_scale: Array | None = None
     y_shift: Array | None = None
     y_scale: Array | None = None
+    encoding: Encoding | None = None
+    n_networks: int = 1
+    input_scale: bool = False
 
     def network(self) -> Network:
-        """The network without its weights."""
+        """The network without its weights; the stack of them, if there are several."""
         g = [resolve_activation(spec) for spec in self.activations]
-        return Network(self.layer_sizes, g, self.fit_intercept)
+        stack = (self.n_networks,) if self.n_networks > 1 else ()
+        return Network(self.layer_sizes, g, self.fit_intercept, stack, self.input_scale)
+
+    @property
+    def n_features(self) -> int:
+        """Columns of X; layer_sizes[0] are those of A[0]."""
+        return self.layer_sizes[0] - (0 if self.encoding is None else self.encoding.n_bins)
+
+    def members(self) -> "list[Model]":
+        """The networks, each a model of its own, diag(s) W[1] for a scale of the inputs."""
+        if self.n_networks == 1 and not self.input_scale:
+            return [self]
+        stack = self.network()
+        thetas = [self.theta] if not stack.stack else map(self._theta_of, range(self.n_networks))
+        one = replace(self, n_networks=1, input_scale=False)
+        return [replace(one, theta=stack.of_one.folded(theta)) for theta in thetas]
+
+    def _theta_of(self, k):
+        return self.network().unpack(self.theta, k)
 
     def rows(self, X: Any) -> Rows:
         """X as the network sees it."""
-        return Rows(X, self.theta.dtype, self.X_shift, self.X_scale)
+        return Rows(X, self.theta.dtype, self.X_shift, self.X_scale, self.encoding)
 
     def predict(self, X: Any) -> Array:
         """Predictions for the rows of X in the caller's units, (n, outputs): finite.
@@ -54,18 +77,20 @@ class Model:
         self.to_caller(network.predict(self.theta, self.rows(X).take, y))
         # The sum alone may overflow too. Weights that are not finite shall be seen as such.
         if not isfinite(np.add.reduce(y, axis=None)) and np.isfinite(self.theta).all():
-            self._predict_bounded(network, X, y)
+            self._predict_bounded(X, y)
         return y
 
-    def _predict_bounded(self, network, X, y):
+    def _predict_bounded(self, X, y):
         """Predict the rows of y that are not finite."""
-        X, largest = Rows(X, np.float64, self.X_shift, self.X_scale), np.finfo(y.dtype).max
+        X = Rows(X, np.float64, self.X_shift, self.X_scale, self.encoding)
+        largest = np.finfo(y.dtype).max
         overflown = np.flatnonzero(~np.isfinite(y).all(axis=1))
         for block in blocks(len(overflown), max(1, PREDICTION_ENTRIES // max(self.layer_sizes))):
             index = overflown[block]
-            A = X.take(index, np.empty((len(index), X.shape[1])))
+            A = X.take(index, np.empty((len(index), self.layer_sizes[0])))
             # In quarters, as y_scale A may overflow where y_scale A + y_shift does not.
-            A = 0.25 * predict_bounded(network, self.theta, A)
+            K = 4 * self.n_networks
+            A = sum(predict_bounded(m.network(), m.theta, A) / K for m in self.members())
             if self.y_scale is not None:
                 A *= self.y_scale
             if self.y_shift is not None:
@@ -109,16 +134,30 @@ class Model:
         exp. The lists begin at layer 1, as coefs_ does: W[0] here is W[1].
         For another activation the factor y_scale of the predictions is left over, and
         y_shift with it.
+
+        Of encoded inputs X_scale and X_shift are no part: W[1] is for A[0] then. Several networks
+        are one (:func:`joined`).
         """
+        parts = [member._folded() for member in self.members()]
+        if len(parts) == 1:
+            return parts[0]
+        if not isinstance(self.network().g[-1], Identity):
+            raise AttributeError(
+                f"the mean of {self.n_networks} networks with output_activation="
+                f"{self.activations[-1]!r} is no network; fit with n_networks=1"
+            )
+        return (*joined([W for W, _, _ in parts], [b for _, b, _ in parts]), None)
+
+    def _folded(self):
         views = self.network().views(self.theta.astype(np.float64))
         W = [w.copy() for w in views.W[1:]]
         b = [
             np.zeros(w.shape[1]) if v is None else v[0].copy()
             for w, v in zip(W, views.b[1:], strict=True)
         ]
-        if self.X_scale is not None:
+        if self.X_scale is not None and self.encoding is None:
             W[0] /= self.X_scale[:, None]
-        if self.X_shift is not None:
+        if self.X_shift is not None and self.encoding is None:
             b[0] -= self.X_shift @ W[0]
         left_over = None
         if self.y_scale is not None:
@@ -135,8 +174,25 @@ class Model:
         return W, b, left_over
 
 
+def joined(
+    Ws: list[list[Array]], bs: list[list[Array]]
+) -> tuple[list[Array], list[Array]]:
+    """The mean of K networks as one network, whose layers are theirs side by side.
+
+    W[1] = [W₁[1] … W_K[1]], W[l] is block-diagonal, and of the identity output W[L] is the W_k[L]
+    one below the other, divided by K, and b[L] the mean.
+    """
+    K, layers = len(Ws), list(zip(*Ws, strict=True))
+    biases = list(zip(*bs, strict=True))
+    if len(layers) == 1:
+        return [sum(layers[0]) / K], [sum(biases[0]) / K]
+    W = [np.hstack(layers[0]), *(block_diag(*M) for M in layers[1:-1]), np.vstack(layers[-1]) / K]
+    return W, [*(np.concatenate(v) for v in biases[:-1]), sum(biases[-1]) / K]
+
+
 def model_of(attributes: dict[str, Any]) -> Model:
     """The model of a fitted regressor's attributes."""
     names = ("theta", "layer_sizes", "activations", "fit_intercept")
     units = ("X_shift", "X_scale", "y_shift", "y_scale")
-    return Model(*(attributes[f"{name}_"] for name in (*names, *units)))
+    stack = ("encoding", "n_networks", "input_scale")
+    return Model(*(attributes[f"{name}_"] for name in (*names, *units, *stack)))

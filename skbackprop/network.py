@@ -26,8 +26,17 @@ A network of one hidden layer and one output has its last product in another ord
 bW[l] is [b[l]; W[l]], and the flat vector theta of all weights is bW[1], …, bW[L] one after the
 other; the gradient is alike.
 
+A network may learn a scale for every input, A[0] = X diag(s), with s before bW[1] in theta. As
+X diag(s) W[1] = X V with V = diag(s) W[1], the formulas above hold with V for W[1], and from
+df/dV = Xᵀ df/dZ[1], by the rules of multiplication,
+
+    df/dW[1] = diag(s) df/dV                df/ds[j] = Σₖ W[1]ⱼₖ (df/dV)ⱼₖ
+
+at the cost of passes over V alone. Weights that leave a useless input shrink together with s.
+
 Several networks of one architecture can be trained at once: every matrix then has a leading
-axis for the network, and each line below is the formula of all of them.
+axis for the network, and each line below is the formula of all of them. What such a stack
+predicts is the mean of its networks' A[L].
 """
 
 from collections.abc import Callable, Sequence
@@ -50,6 +59,7 @@ INITIALIZATIONS: dict[str, Callable[[int, int], float]] = {
     "lecun": lambda fan_in, fan_out: 1 / fan_in,  # LeCun et al. 1998, eq. 16
 }
 
+SCALE_RATE, BIAS_RATE = 6.0, 0.1  # of the learning rate, for s and b
 PREDICTION_ENTRIES = 2**16  # of a block's widest layer: 512 kB of float64
 
 
@@ -74,6 +84,8 @@ class Network:
         False for the article's network, Z[l] = A[l-1] W[l].
     stack : tuple
         ``()`` for one network, ``(K,)`` for K of them: the leading axes of every matrix.
+    input_scale : bool
+        Whether there is an s.
     """
 
     def __init__(
@@ -82,7 +94,9 @@ class Network:
         g: Sequence[Any],
         fit_intercept: bool = True,
         stack: tuple[int, ...] = (),
+        input_scale: bool = False,
     ):
+        self.input_scale = input_scale
         self.sizes = list(sizes)
         self.L = len(self.sizes) - 1
         self.g: list[Any] = [None, *g]
@@ -92,27 +106,48 @@ class Network:
             raise ValueError(f"{self.L} layers need {self.L} activations; got {len(self.g) - 1}")
         inputs = [n + fit_intercept for n in self.sizes[:-1]]  # rows of bW[l+1]
         shapes = [(*stack, *shape) for shape in zip(inputs, self.sizes[1:], strict=True)]
+        if input_scale:
+            shapes.insert(0, (*stack, self.sizes[0], 1))  # a column, as diag(s) W[1] is s ⊙ W[1]
         self.shapes = [(shape, prod(shape)) for shape in shapes]
         self.n_parameters = sum(size for _, size in self.shapes)
         self.widths = [*inputs, self.sizes[-1]]  # columns of A1[l]
 
     def stacked(self, K: int) -> "Network":
         """K networks like this one."""
-        return Network(self.sizes, self.g[1:], self.fit_intercept, (K,))
+        return Network(self.sizes, self.g[1:], self.fit_intercept, (K,), self.input_scale)
+
+    @property
+    def of_one(self) -> "Network":
+        """One of the networks of a stack."""
+        return Network(self.sizes, self.g[1:], self.fit_intercept, (), self.input_scale)
+
+    @property
+    def plain(self) -> "Network":
+        """This network without a scale of its inputs."""
+        return Network(self.sizes, self.g[1:], self.fit_intercept, self.stack)
 
     def pack(self, vectors: Sequence[Array]) -> Array:
         """One vector for a stack from those of its networks; of thetas or of moments."""
         stacked = np.empty(self.n_parameters, vectors[0].dtype)
-        of_one = Network(self.sizes, self.g[1:], self.fit_intercept)
+        of_one = self.of_one
         for k, vector in enumerate(vectors):
-            for M, N in zip(self.matrices(stacked)[1:], of_one.matrices(vector)[1:], strict=True):
+            for M, N in zip(self.pieces(stacked), of_one.pieces(vector), strict=True):
                 M[k] = N
         return stacked
 
     def unpack(self, stacked: Array, k: int, out: Array | None = None) -> Array:
         """The vector of network k."""
-        matrices = [M[k].reshape(-1) for M in self.matrices(stacked)[1:]]
-        return np.concatenate(matrices, out=out)
+        pieces = [M[k].reshape(-1) for M in self.pieces(stacked)]
+        return np.concatenate(pieces, out=out)
+
+    def folded(self, theta: Array) -> Array:
+        """The weights of :attr:`plain`, diag(s) W[1] for W[1]."""
+        if not self.input_scale:
+            return theta
+        s, *bW = self.pieces(theta)
+        bV = bW[0].copy()
+        self._below_b(bV)[...] *= s
+        return np.concatenate([bV.reshape(-1), *(M.reshape(-1) for M in bW[1:])])
 
     def without_column(self, matrices: Matrices) -> Matrices:
         """The matrices proper, of those with a column before them below layer L."""
@@ -121,32 +156,75 @@ class Network:
         return [*views, matrices[-1]]
 
     def matrices(self, theta: Array) -> Matrices:
-        """bW, views of theta."""
-        bW: Matrices = [None]
-        start = 0
+        """bW, views of theta; at 0 the scale s, if there is one."""
+        return self.pieces(theta) if self.input_scale else [None, *self.pieces(theta)]
+
+    def pieces(self, theta: Array) -> list[Array]:
+        """All of theta: s, if there is one, and bW[1], …, bW[L]."""
+        pieces, start = [], 0
         for shape, size in self.shapes:
-            bW.append(theta[start : start + size].reshape(shape))
+            pieces.append(theta[start : start + size].reshape(shape))
             start += size
-        return bW
+        return pieces
+
+    def _below_b(self, bW: Array) -> Array:
+        """W of [b; W]."""
+        return bW[..., int(self.fit_intercept) :, :]
 
     def views(self, theta: Array) -> Weights:
         """W, b and bW, views of theta (or dW, db and their like, of the gradient)."""
         bW = self.matrices(theta)
         if not self.fit_intercept:
-            return Weights(bW, [None] * (self.L + 1), bW)
+            return Weights([None, *bW[1:]], [None] * (self.L + 1), bW)
         W = [None, *(M[..., 1:, :] for M in bW[1:])]
         b = [None, *(M[..., :1, :] for M in bW[1:])]
         return Weights(W, b, bW)
 
-    def initialize(self, rng: np.random.Generator, dtype: Any = np.float64) -> Array:
-        """First weights: W[l] ~ U(-r, r) of the variance that suits g[l], b[l] = 0."""
+    def initialize_neural_tangent(
+        self, rng: np.random.Generator, dtype: Any = np.float64
+    ) -> Array:
+        """First weights: W[l] ~ N(0, 1/n[l-1]), b[l] ~ N(0, 1) for l < L, W[L] = b[L] = 0, s = 1.
+
+        The first prediction is 0, the mean of a standardised y.
+        """
         theta = np.zeros(self.n_parameters, dtype)
-        W = self.views(theta).W
+        W, b, bW = self.views(theta)
+        if self.input_scale:
+            bW[0].fill(1)
+        for l in range(1, self.L):
+            W[l][...] = rng.standard_normal(W[l].shape) * self.sizes[l - 1] ** -0.5
+            if b[l] is not None:
+                b[l][...] = rng.standard_normal(b[l].shape)
+        return theta
+
+    def initialize(self, rng: np.random.Generator, dtype: Any = np.float64) -> Array:
+        """First weights: W[l] ~ U(-r, r) of the variance that suits g[l], b[l] = 0, s = 1."""
+        theta = np.zeros(self.n_parameters, dtype)
+        W, _, bW = self.views(theta)
+        if self.input_scale:
+            bW[0].fill(1)
         for l in range(1, self.L + 1):
             variance = INITIALIZATIONS[self.g[l].initialization]
             r = np.sqrt(3 * variance(*self.sizes[l - 1 : l + 1]))
             W[l][...] = rng.uniform(-r, r, W[l].shape)
         return theta
+
+    def rates(self, dtype: Any = np.float64) -> Array:
+        """Factors of the learning rate: 1/√n[l-1] for W[l], 0.1 for b[l], 6 for s.
+
+        An optimizer whose steps have one size for every weight, such as Adam, then changes all
+        layers alike, wide or narrow, as in the neural-tangent parametrisation Z = A W / √n; those
+        of b and s are of Holzmüller et al. 2024 (arXiv 2407.04491).
+        """
+        rates = np.empty(self.n_parameters, dtype)
+        W, b, bW = self.views(rates)
+        if self.input_scale:
+            bW[0].fill(SCALE_RATE)
+        for l in range(1, self.L + 1):
+            W[l][...] = self.sizes[l - 1] ** -0.5
+            if b[l] is not None:
+                b[l][...] = BIAS_RATE
+        return rates
 
     def workspace(self, m: int, dtype: Any, **options: bool) -> Workspace:
         """Every matrix that forward and backward need for m rows."""
@@ -160,6 +238,9 @@ class Network:
         """
         A1, Z, H1, D1, g = ws.A1, ws.Z, ws.H1, ws.D1, self.g
         calls: list[Call] = []
+        if self.input_scale:
+            calls += self._scaled_inputs(bW, ws.bV)
+            bW = [None, ws.bV, *bW[2:]]
         for l in range(1, self.L + 1):
             calls.append(product(H1[l - 1], bW[l], out=Z[l]))  # Z[l] = A[l-1] W[l] + 1 b[l]
             ones = partial(A1[l][..., 0].fill, 1) if l < self.L and self.fit_intercept else None
@@ -184,6 +265,7 @@ class Network:
         """
         H1, D1, dA1, dZ, g = ws.H1, ws.D1, ws.dA1, ws.dZ, self.g
         calls: list[Call] = []
+        of_scale = self._through_scale(bW, dbW, ws) if self.input_scale else []
         for l in range(self.L, 0, -1):
             if l == 1 and ws.R is not None:  # the lines below in another order
                 calls += self._without_dZ_1(bW[2], dbW[1], ws)
@@ -198,7 +280,24 @@ class Network:
                 calls += _through_activation(g[l], ws.scratch, *ws.whole(l, "dA", "A", "S", "dZ"))
             # df/dW[l] = A[l-1]ᵀ df/dZ[l], and above it df/db[l] = 1ᵀ df/dZ[l]
             calls.append(left_multiplication.prepare(dZ[l], H1[l - 1], out=dbW[l]))
+        return calls + of_scale
+
+    def _scaled_inputs(self, bW: Matrices, bV: Array) -> list[Call]:
+        """[b[1]; V], V = diag(s) W[1]."""
+        V, W = self._below_b(bV), self._below_b(bW[1])
+        calls: list[Call] = [partial(np.multiply, W, bW[0], V)]
+        if self.fit_intercept:
+            calls.append(partial(np.copyto, bV[..., 0, :], bW[1][..., 0, :]))
         return calls
+
+    def _through_scale(self, bW: Matrices, dbW: Matrices, ws: Workspace) -> list[Call]:
+        """df/ds and df/dW[1], where df/dV stands in the place of df/dW[1]."""
+        dV, W, V = self._below_b(dbW[1]), self._below_b(bW[1]), self._below_b(ws.bV)
+        return [
+            partial(np.multiply, W, dV, V),  # df/ds[j] = Σₖ W[1]ⱼₖ (df/dV)ⱼₖ
+            partial(np.add.reduce, V, -1, None, dbW[0], True),
+            partial(np.multiply, dV, bW[0], dV),  # df/dW[1] = diag(s) df/dV
+        ]
 
     def _without_dZ_1(self, bW_2: Array, dbW_1: Array, ws: Workspace) -> list[Call]:
         """df/dW[1] of a network with one hidden layer and one output, not by way of df/dZ[1].
@@ -227,18 +326,26 @@ class Network:
         return calls
 
     def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:
-        """out = A[L], block by block; ``take(rows, out)`` puts rows of A[0] into out."""
-        bW = self.matrices(theta)
-        m = max(1, min(len(out), PREDICTION_ENTRIES // max(self.sizes)))
+        """out = A[L], of a stack the mean over its networks, block by block.
+
+        ``take(rows, out)`` puts rows of A[0] into out. `out` of shape (K, n, n[L]) gets what each
+        network of a stack predicts.
+        """
+        if self.input_scale:
+            return self.plain.predict(self.folded(theta), take, out)
+        bW, each = self.matrices(theta), out.ndim == 3
+        n, K = out.shape[-2], prod(self.stack)
+        m = max(1, min(n, PREDICTION_ENTRIES // (K * max(self.sizes))))
         ws = PredictionWorkspace(self, m, theta.dtype)
         calls = self.forward(bW, ws)
-        for rows in blocks(len(out), m):
+        for rows in blocks(n, m):
             if rows.stop - rows.start < m:
                 ws = PredictionWorkspace(self, rows.stop - rows.start, theta.dtype)
                 calls = self.forward(bW, ws)
             take(rows, ws.A[0])
             run(calls)
-            out[rows] = ws.A[self.L]
+            A = ws.A[self.L]
+            out[..., rows, :] = A if each or not self.stack else A.mean(axis=0)
         return out
 
 

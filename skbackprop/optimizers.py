@@ -7,7 +7,10 @@ An optimizer holds hyper-parameters, which training never changes. Two methods:
 ``step(theta, gradient, learning_rate, state)``
     Changes theta and the state in place. The gradient is scratch afterwards.
 
-An object of a user's own with these two serves wherever a name does. In the formulas α is
+The learning rate may differ from weight to weight: ``prepare(theta, gradient, state, rates)``
+makes a step of α ``rates``, a vector like theta.
+
+An object of a user's own with the first two serves wherever a name does. In the formulas α is
 the learning rate of the step (never the parameter alpha, the L2 penalty) and g the
 gradient df/dtheta (not an activation). To add an optimizer to the package, write its
 class and its entry in :data:`OPTIMIZERS`; the tests run over that table.
@@ -37,7 +40,9 @@ class Optimizer(Settings):
         """The state at the start."""
         raise NotImplementedError
 
-    def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
+    def prepare(
+        self, theta: Array, gradient: Array, state: dict, rates: Array | None = None
+    ) -> Callable[[float], None]:
         """A step on these arrays, to be called with the learning rate."""
         raise NotImplementedError
 
@@ -66,15 +71,19 @@ class SGD(Optimizer):
     def init(self, theta: Array) -> dict[str, Any]:
         return {"t": 0, "v": np.zeros_like(theta)} if self.momentum else {}
 
-    def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
+    def prepare(
+        self, theta: Array, gradient: Array, state: dict, rates: Array | None = None
+    ) -> Callable[[float], None]:
         mu = self.momentum
         if mu and "v" not in state:  # momentum that was 0 when training began
             state.update(self.init(theta))
-        blocks = _blocks(theta, gradient, state["v"] if mu else gradient)
+        blocks = _blocks(theta, gradient, state["v"] if mu else gradient, rates)
 
         def step(learning_rate):
-            for th, g, v in blocks:
+            for th, g, v, c in blocks:
                 np.multiply(g, -learning_rate, out=g)  # -α g
+                if c is not None:
+                    np.multiply(g, c, out=g)
                 if not mu:
                     np.add(th, g, out=th)  # theta ← theta - α g, the article's
                     continue
@@ -108,8 +117,10 @@ class Adam(Optimizer):
     def init(self, theta: Array) -> dict[str, Any]:
         return {"t": 0, "m": np.zeros_like(theta), "v": np.zeros_like(theta)}
 
-    def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
-        blocks = _blocks(theta, gradient, state["m"], state["v"])
+    def prepare(
+        self, theta: Array, gradient: Array, state: dict, rates: Array | None = None
+    ) -> Callable[[float], None]:
+        blocks = _blocks(theta, gradient, state["m"], state["v"], rates)
         # Numbers as arrays without axes, which a call to NumPy takes in 0.1 µs less.
         beta_1, beta_2 = (np.array(c, theta.dtype) for c in (self.beta_1, self.beta_2))
         epsilon, rate = np.empty((), theta.dtype), np.empty((), theta.dtype)
@@ -120,7 +131,7 @@ class Adam(Optimizer):
             root = ((1 - self.beta_2) / (1 - self.beta_2**t)) ** 0.5
             epsilon[()] = self.epsilon / root
             rate[()] = learning_rate * (1 - self.beta_1) / (1 - self.beta_1**t) / root
-            for th, g, m, v in blocks:
+            for th, g, m, v, c in blocks:
                 multiply(m, beta_1, m)
                 add(m, g, m)  # m ← β₁ m + g
                 multiply(v, beta_2, v)
@@ -130,6 +141,8 @@ class Adam(Optimizer):
                 add(g, epsilon, g)
                 divide(m, g, g)
                 multiply(g, rate, g)
+                if c is not None:
+                    multiply(g, c, g)
                 subtract(th, g, th)  # theta ← theta - α m̂ / (√v̂ + ε)
 
         return step
@@ -159,14 +172,17 @@ class RMSprop(Optimizer):
     def init(self, theta: Array) -> dict[str, Any]:
         return {"t": 0, "v": np.zeros_like(theta)}
 
-    def prepare(self, theta: Array, gradient: Array, state: dict) -> Callable[[float], None]:
+    def prepare(
+        self, theta: Array, gradient: Array, state: dict, rates: Array | None = None
+    ) -> Callable[[float], None]:
         scratch = np.empty(min(theta.size, BLOCK), theta.dtype)
         blocks = [
-            (*views, scratch[: len(views[0])]) for views in _blocks(theta, gradient, state["v"])
+            (*views, scratch[: len(views[0])])
+            for views in _blocks(theta, gradient, state["v"], rates)
         ]
 
         def step(learning_rate):
-            for th, g, v, root in blocks:
+            for th, g, v, c, root in blocks:
                 np.multiply(v, self.rho, out=v)
                 np.multiply(g, g, out=root)
                 np.multiply(root, 1 - self.rho, out=root)
@@ -175,16 +191,20 @@ class RMSprop(Optimizer):
                 np.add(root, self.epsilon, out=root)
                 np.divide(g, root, out=g)
                 np.multiply(g, learning_rate, out=g)
+                if c is not None:
+                    np.multiply(g, c, out=g)
                 np.subtract(th, g, out=th)  # theta ← theta - α g / (√v + ε)
             _count(state, v=self.rho)
 
         return step
 
 
-def _blocks(*vectors: Array) -> list[tuple[Array, ...]]:
-    """The vectors, block by block."""
-    n = len(vectors[0])
-    return [tuple(M[start : start + BLOCK] for M in vectors) for start in range(0, n, BLOCK)]
+def _blocks(*vectors: Array | None) -> list[tuple[Any, ...]]:
+    """The vectors, block by block; None for one that is None."""
+    starts = range(0, len(vectors[0]), BLOCK)
+    return [
+        tuple(None if M is None else M[start : start + BLOCK] for M in vectors) for start in starts
+    ]
 
 
 def _count(state: dict, **decay: float) -> int:

@@ -15,6 +15,8 @@ from .blocks import blocks
 
 Array = np.ndarray
 
+SAMPLE_ENTRIES, FEWEST_ROWS = 2**23, 4096  # of the rows that quantiles are taken of
+ROUNDING = 1e-12
 BLOCK_ENTRIES = 2**16  # of a table at a time: 512 kB of float64
 
 SMALLEST = np.finfo(np.float32).smallest_subnormal
@@ -32,9 +34,19 @@ class Rows:
         Type of the batches.
     shift, scale : ndarray of shape (columns,), or None
         None for 0 and 1.
+    encoding : object with ``value(Z, out)``, or None
+        What is made of the scaled rows, of which it may make more columns.
     """
 
-    def __init__(self, X: Any, dtype: Any, shift: Array | None = None, scale: Array | None = None):
+    def __init__(
+        self,
+        X: Any,
+        dtype: Any,
+        shift: Array | None = None,
+        scale: Array | None = None,
+        encoding: Any = None,
+    ):
+        self.encoding = encoding
         self.X = X if sparse.issparse(X) else np.asarray(X)  # np.take is slow on a memmap
         self.shape, self.dtype_out = X.shape, np.dtype(dtype)
         # Scaled in the wider type, before any rounding: 1e6 + noise in float32 is all rounding.
@@ -57,6 +69,13 @@ class Rows:
 
     def take(self, rows: Any, out: Array) -> Array:
         """Rows, a slice or an array of indices, into `out`, which may have gaps."""
+        if self.encoding is None:
+            return self.scaled(rows, out)
+        Z = self.scaled(rows, self._buffer("scaled", len(out), self.dtype_out))
+        return self.encoding.value(Z, out)
+
+    def scaled(self, rows: Any, out: Array) -> Array:
+        """The rows before their encoding."""
         B = self._gather(rows, len(out))
         wide = out if out.dtype == self.dtype else self._buffer("wide", len(out), self.dtype)
         if self.part is not None:
@@ -140,6 +159,64 @@ def standardization(
     constant = (low == high) | (scale == 0)
     scale = np.where(constant, np.where(magnitude > 0, magnitude, 1), scale)
     return (np.ldexp(mean, exponent) if center else None), scale
+
+
+def robust_standardization(
+    X: Array, weight: Array | None = None, index: Array | None = None
+) -> tuple[Array, Array]:
+    """Shift and scale of every column: weighted median and interquartile range.
+
+    Parameters are those of :func:`standardization`, of an X that is not sparse.
+
+    Returns
+    -------
+    shift, scale : ndarray of shape (columns,), float64
+        A column of which a half is one value, and more, has half its range as the scale; a constant
+        column that of :func:`standardization`. Quartiles are those of a sample of the rows.
+    """
+    read = _reader(X, weight, index)
+    low, high = _extremes(read)
+    magnitude = np.maximum(abs(low), abs(high))
+    exponent = np.frexp(magnitude)[1] + 1  # so that no difference overflows
+    Z, w = sample(X, weight, index)
+    Z = np.ldexp(Z, -exponent)
+    first, median, third = (quantiles(Z, q, w) for q in (0.25, 0.5, 0.75))
+    half = np.ldexp(high, -exponent) / 2 - np.ldexp(low, -exponent) / 2
+    scale = np.ldexp(np.where(third > first, third - first, half), exponent)
+    scale = np.minimum(scale, np.finfo(np.float64).max)
+    constant = (low == high) | (scale == 0)
+    scale = np.where(constant, np.where(magnitude > 0, magnitude, 1), scale)
+    return np.ldexp(median, exponent), scale
+
+
+def sample(X: Any, weight: Array | None, index: Array | None) -> tuple[Array, Array | None]:
+    """Rows of positive weight, all or some that are evenly spaced, in float64, and their weights."""
+    n = X.shape[0] if index is None else len(index)
+    most = max(FEWEST_ROWS, SAMPLE_ENTRIES // max(1, X.shape[1]))
+    rows: Any = np.arange(0, n, -(-n // most))
+    if index is not None:
+        rows = index[rows]
+    if weight is not None:
+        rows = rows[weight[rows] > 0] if (weight[rows] > 0).any() else np.flatnonzero(weight)[:1]
+    Z = X[rows].astype(np.float64)
+    return Z, None if weight is None else weight[rows] / weight.max()
+
+
+def quantiles(Z: Array, q: Any, weight: Array | None = None) -> Array:
+    """The smallest value that a share q of the weight does not exceed, of every column.
+
+    A row of weight 2 counts as two rows. `q` is a number, or for a single column several.
+    """
+    order = np.argsort(Z, axis=0, kind="stable")
+    sorted_Z = np.take_along_axis(Z, order, axis=0)
+    w = np.ones(Z.shape) if weight is None else weight[order]
+    total = np.cumsum(w, axis=0)
+    # A rounding of the sum is not to move a quantile to the next value.
+    at = np.multiply.outer(np.asarray(q) * (1 - ROUNDING), total[-1])
+    if Z.ndim == 1:
+        return sorted_Z[np.minimum(np.searchsorted(total, at), len(Z) - 1)]
+    rows = np.minimum((total < at).sum(axis=0), len(Z) - 1)
+    return sorted_Z[rows, np.arange(Z.shape[1])]
 
 
 def target_standardization(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,15 @@ def train(fittings: Sequence[Any]) -> None:
             }
             theta = network.pack([a.theta for a in ats])
             at = replace(at, theta=theta, optimizer=moments)
-        data, rngs = [f.data for f in fittings], [a.rng for a in ats]
+        data = [part for f in fittings for part in f.parts]
+        rngs = [f.at.rng for f in fittings for _ in f.parts]
         for losses in epochs(objective, data, first.how, at, rngs, first.watch.deadline):
             if together:
                 for k, a in enumerate(ats):
                     network.unpack(at.theta, k, out=a.theta)
                     a.samples, a.epochs = at.samples, at.epochs
+            else:  # one fitting, of one network or several
+                losses = [fmean(losses)]
             ended = [f.epoch_ended(loss) for f, loss in zip(fittings, losses, strict=True)]
             if any(ended):
                 break

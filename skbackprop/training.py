@@ -133,6 +133,7 @@ class MiniBatch:
     max_iter: int
     shuffle: bool = True
     clip_norm: float | None = None
+    layer_rates: bool = False
 
 
 @dataclass
@@ -165,7 +166,7 @@ def epochs(
     in place. The batches of a pass differ by one row at most, so that no step rests on a
     handful of leftover rows. A pass ends early at `deadline`, a time of perf_counter().
     """
-    network, n, theta = objective.network, len(data[0]), at.theta
+    network, n, theta = objective.network, min(map(len, data)), at.theta
     n_batches = -(-n // how.batch_size)
     edges = [i * n // n_batches for i in range(n_batches + 1)]
     m = -(-n // n_batches)
@@ -220,7 +221,8 @@ class Step:
             calls = objective.gradient(theta, gradient, batch, rngs)
             self.by_rows[k] = (*memory, weight), [*calls, *after], A_L
         if getattr(optimizer, "steps_as_prepared", False):
-            self.update = optimizer.prepare(theta, gradient, at.optimizer)
+            rates = network.rates(theta.dtype) if how.layer_rates else None
+            self.update = optimizer.prepare(theta, gradient, at.optimizer, rates)
         else:  # a user's own
             self.update = lambda rate: optimizer.step(theta, gradient, rate, at.optimizer)
         self.shrink = partial(shrink, theta, decay) if decoupled and decay is not None else None
@@ -245,7 +247,7 @@ def shrink(theta: Array, decay: Array, rate: float) -> None:
 
 def clip(network: Any, gradient: Array, norm: float) -> None:
     """Shorten each network's gradient to `norm` if it is longer."""
-    views = network.matrices(gradient)[1:]
+    views = network.pieces(gradient)
     for k in range(network.stack[0]) if network.stack else [...]:
         # In float64: the squares of float32 overflow from a norm of 1.8e19 on.
         squares = sum(float(np.einsum("ij,ij->", M[k], M[k], dtype=np.float64)) for M in views)

@@ -66,6 +66,10 @@ class Workspace:
             (self.A1, self.Z1, self.H1, self.S1, self.D1, self.dA1, self.dZ1),
         )
         self.scratch = self._flat(("scratch", 0), min(BLOCK, self.n_rows * max(self.widths[1:])))
+        # [b[1]; diag(s) W[1]], where the inputs have a scale.
+        self.bV = self._flat(("V", 1), prod(network.shapes[1][0])) if network.input_scale else None
+        if self.bV is not None:
+            self.bV = self.bV.reshape(network.shapes[1][0])
         self.R = new("R", 0) if not keep and self._pays_without_dZ_1() else None
 
     def rows(self, m: int) -> "Workspace":
@@ -109,15 +113,20 @@ class Workspace:
 
 
 class PredictionWorkspace:
-    """Two pieces of memory that the layers use in turn, for a forward pass alone."""
+    """Two pieces of memory that the layers use in turn, for a forward pass alone.
+
+    The networks of a stack read the same rows: A[0] is one matrix, and the others are one a network.
+    """
 
     ones_are_lost = True
 
     def __init__(self, network: Any, m: int, dtype: Any):
         self.network, widths = network, network.widths
-        memory = np.empty((2, m * max(widths[1:])), dtype)
+        K = prod(network.stack)
+        memory = np.empty((2, K * m * max(widths[1:])), dtype)
         self.A1: Matrices = [np.ones((m, widths[0]), dtype)]
-        self.A1 += [memory[l % 2, : m * n].reshape(m, n) for l, n in enumerate(widths[1:], 1)]
+        for l, n in enumerate(widths[1:], 1):
+            self.A1.append(memory[l % 2, : K * m * n].reshape(*network.stack, m, n))
         self.A = network.without_column(self.A1)
         self.H1, self.Z1 = self.A1, [None, *self.A1[1:]]
         self.D1 = self.S1 = self.S = [None] * len(widths)
