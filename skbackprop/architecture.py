@@ -38,7 +38,11 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
         "loss": _kept(params["loss"]),
         "solver": _kept(params["solver"]),
         "fit_intercept": bool(params["fit_intercept"]),
-        "standardize": bool(params["standardize"]),
+        "standardize": params["standardize"],
+        "n_bins": parameters.n_bins(params),
+        "n_networks": parameters.n_networks(params),
+        "parametrization": params["parametrization"],
+        "input_scale": parameters.has_input_scale(params),
         "dtype": None if params["dtype"] is None else np.dtype(params["dtype"]).name,
     }
 

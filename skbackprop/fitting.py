@@ -5,15 +5,18 @@ went well, so that an error leaves it as it was.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from . import memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
+from .encoding import encoding
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
 from .fingerprint import crc_of, name_of
@@ -21,7 +24,13 @@ from .losses import LOSSES
 from .model import Model, model_of
 from .monitoring import History, Validation, Watch
 from .quiet import quietly
-from .scaling import standardization, target_standardization
+from .scaling import (
+    Rows,
+    robust_standardization,
+    sample,
+    standardization,
+    target_standardization,
+)
 from .stack import train
 from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
@@ -118,10 +127,14 @@ class Fitting:
             rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
             if not len(rows):
                 raise ValueError("sample_weight has only zero weights for these rows")
+        self.folds = None
         if not self.early_stopping or validation is not None:
             return rows, None
         order = np.arange(n if rows is None else len(rows))
         np.random.default_rng(self.split_seed).shuffle(order)
+        if self.architecture["n_networks"] > 1:
+            self.folds = self._folds(order)
+            return rows, None
         fraction = self.params["validation_fraction"]
         n_kept = int(np.ceil(fraction * len(order)))
         if n_kept < 2 or n_kept >= len(order):
@@ -136,6 +149,16 @@ class Fitting:
         train.sort()
         return (train, kept) if rows is None else (rows[train], rows[kept])
 
+    def _folds(self, order):
+        """Rows of the training set that each network is validated on, and does not learn from."""
+        K = self.architecture["n_networks"]
+        if len(order) < 2 * K:
+            raise ValueError(
+                f"n_networks={K} with early_stopping=True keeps a fold of the rows from each "
+                f"network, for which {len(order)} rows are too few (at least {2 * K} are needed)"
+            )
+        return [np.sort(fold) for fold in np.array_split(order, K)]
+
     def _start(self, table, train, rng):
         """Scaling and first weights."""
         X, Y, weight = table
@@ -146,18 +169,36 @@ class Fitting:
         memory.check(self.params, self.optimizer, sizes, a["fit_intercept"], dtype, n)
         activations = [*a["activation"], a["output_activation"]]
         self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
-        network = m.network()
+        m.n_networks, m.input_scale = a["n_networks"], a["input_scale"]
         if a["standardize"]:
-            center, output = m.fit_intercept, network.g[-1].output
             with for_products_of(1):  # else the bits of a sum depend on the number of threads
-                m.X_shift, m.X_scale = standardization(X, weight, center, train)
-                units = target_standardization(Y, weight, self.loss, output, center, train)
-            m.y_shift, m.y_scale = units
-        m.theta = network.initialize(rng, dtype)
+                self._standardize(m, table, train)
+        network = m.network()
+        m.theta = self._first_theta(network, rng, dtype)
         self._start_at_constants(network, Y, train)
         state = parameters.first_state(self.optimizer, m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_mean, self.weight_rows = 0.0, 0
+
+    def _standardize(self, m, table, train):
+        """Units of X and y, and the encoding of X."""
+        X, Y, weight = table
+        center, output = m.fit_intercept, m.network().g[-1].output
+        units = target_standardization(Y, weight, self.loss, output, center, train)
+        m.y_shift, m.y_scale = units
+        if self.architecture["standardize"] != "robust" or not center or issparse(X):
+            m.X_shift, m.X_scale = standardization(X, weight, center, train)
+            return
+        m.X_shift, m.X_scale = robust_standardization(X, weight, train)
+        Z, w = sample(X, weight, train)
+        Z = Rows(Z, np.float64, m.X_shift, m.X_scale).take(slice(None), np.empty(Z.shape))
+        m.encoding = encoding(Z, w, self.architecture["n_bins"])
+        m.layer_sizes[0] += m.encoding.n_bins
+
+    def _first_theta(self, network, rng, dtype):
+        if self.architecture["parametrization"] == "neural_tangent":
+            return network.initialize_neural_tangent(rng, dtype)
+        return network.initialize(rng, dtype)
 
     def _start_at_constants(self, network, Y, train):
         """W[L] = 0 for constant targets that A[L] = g[L](0) is: predicted exactly, at rest.
@@ -176,7 +217,7 @@ class Fitting:
         A, target = g.value(zero), np.empty_like(zero, m.theta.dtype)
         m.targets(first[None]).take(slice(0, 1), target)
         met = (target == A) & (g.derivative(zero, A) != 0)
-        network.views(m.theta).W[-1][:, constant & met[0]] = 0
+        network.views(m.theta).W[-1][..., constant & met[0]] = 0
 
     def _fingerprint(self, table, validation):
         """Of the rows that the best epoch is the best on; a warm start may bring others."""
@@ -228,16 +269,20 @@ class Fitting:
         mean = self._mean_weight(n, weight if train is None or weight is None else weight[train])
         X, targets = self.model.rows(X), self.model.targets(Y)
         self.data = Data(X, targets, weight, mean, train)
+        self.parts = self._parts(n)
+        penalties = [self._penalty(part.mean_weight, len(part)) for part in self.parts]
         self.objective = Objective(
             self.model.network(),
             self.loss,
-            penalty=self._penalty(mean, n),
+            penalty=np.array(penalties) if len(penalties) > 1 else penalties[0],
             from_Z=self.architecture["output_activation"] == self.loss.canonical
             and (type(self.loss) in LOSSES.values() or "derivative_Z" in vars(type(self.loss))),
             dropout=self.params["dropout"],
         )
         self.validation_data = None
-        if kept is not None:
+        if self.folds is not None:
+            self.validation_data = self.data
+        elif kept is not None:
             mean = 1.0 if weight is None else weight[kept].mean()
             self.validation_data = Data(X, targets, weight, mean, kept)
         elif validation is not None:
@@ -252,6 +297,19 @@ class Fitting:
             h = self.history
             for curve in (h.validation_loss_curve, h.validation_scores):
                 curve += [float("nan")] * (len(h.loss_curve) - len(curve))
+
+    def _parts(self, n):
+        """What each network learns from: all rows, or those of all folds but its own."""
+        if self.folds is None:
+            return [self.data] * self.model.n_networks
+        whole, parts = self.data, []
+        for fold in self.folds:
+            others = np.ones(n, bool)
+            others[fold] = False
+            index = whole.of_table(np.flatnonzero(others))
+            mean = 1.0 if whole.weight is None else float(whole.weight[index].mean())
+            parts.append(replace(whole, index=index, mean_weight=mean))
+        return parts
 
     def _check_validation_targets(self, Y, weight):
         self.loss.check_targets(Y if weight is None else Y[weight > 0])
@@ -427,11 +485,12 @@ class Fitting:
         p, validation = self.params, None
         if self.validation_data is not None:
             network = self.model.network()
-            validation = Validation(network, self.loss, self.validation_data, scorer)
+            validation = Validation(network, self.loss, self.validation_data, scorer, self.folds)
         # A full-batch solver knows by itself when the training loss cannot fall further, and a
         # planned schedule would be cut short while its rate is high.
         planned = self.optimizer is None or self.schedule.planned
-        unlimited = self.one_pass or (planned and not self.early_stopping)
+        unlimited = self.one_pass or planned
+        valleys = () if self.one_pass else getattr(self.schedule, "valleys", ())
         in_time = self.one_pass or p["max_time"] is None
         return Watch(
             self.history,
@@ -439,6 +498,7 @@ class Fitting:
             unit=self.unit,
             tol=p["tol"],
             patience=None if unlimited else p["n_iter_no_change"],
+            valleys=[round(v * p["max_iter"]) for v in valleys],
             validation=validation,
             on_score=self.history.judged_by.startswith("score"),
             early_stopping=self.early_stopping,
@@ -457,13 +517,13 @@ class Fitting:
         """The loss of a pass that has exploded, penalty included."""
         # Of the first weights: a fit that goes on from a checkpoint has the same limit.
         theta = self.model.theta if self.first_theta is None else self.first_theta
-        penalty = float(self.objective.penalty_values(theta)[0])
+        penalty = float(self.objective.penalty_values(theta).max())
         return EXPLODED * max(self.measure.scale, penalty)
 
     @property
     def how(self) -> MiniBatch:
         """How to go through the rows."""
-        p, n = self.params, len(self.data)
+        p, n = self.params, min(map(len, self.parts))
         return MiniBatch(
             self.optimizer,
             self.schedule,
@@ -472,6 +532,7 @@ class Fitting:
             max_iter=p["max_iter"],
             shuffle=p["shuffle"],
             clip_norm=p["clip_norm"],
+            layer_rates=self.architecture["parametrization"] == "neural_tangent",
         )
 
     def _minimize(self):
@@ -512,6 +573,9 @@ class Fitting:
             "X_scale_": m.X_scale,
             "y_shift_": m.y_shift,
             "y_scale_": m.y_scale,
+            "encoding_": m.encoding,
+            "n_networks_": m.n_networks,
+            "input_scale_": m.input_scale,
         }
 
     def attributes(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from .activations import Exp, Identity, LeakyReLU, ReLU
 from .blocks import blocks
@@ -182,6 +181,8 @@ def joined(
     W[1] = [W₁[1] … W_K[1]], W[l] is block-diagonal, and of the identity output W[L] is the W_k[L]
     one below the other, divided by K, and b[L] the mean.
     """
+    from scipy.linalg import block_diag  # here: whoever predicts does without
+
     K, layers = len(Ws), list(zip(*Ws, strict=True))
     biases = list(zip(*bs, strict=True))
     if len(layers) == 1:

@@ -4,7 +4,7 @@ The curves, the validation data, patience, the best weights, the clock, the prin
 lines and the callbacks. Nothing here changes the weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -62,9 +62,20 @@ class Validation:
     scorer : callable or None
         Score of given weights, ``scorer(theta)``. None for R², from the predictions that
         the loss needs anyway.
+    folds : list of ndarray of int, or None
+        For each network of a stack its rows of the set; their predictions are then its own and
+        not the mean of all networks.
     """
 
-    def __init__(self, network, loss, data, scorer: Callable[[Array], float] | None = None):
+    def __init__(
+        self,
+        network,
+        loss,
+        data,
+        scorer: Callable[[Array], float] | None = None,
+        folds: Any = None,
+    ):
+        self.folds = folds
         self.network, self.loss, self.data, self.scorer = network, loss, data, scorer
         n, dtype = len(data), data.Y.dtype_out
         self.Y = np.empty((n, network.sizes[-1]), dtype)
@@ -76,13 +87,27 @@ class Validation:
 
     def loss_and_score(self, theta: Array) -> tuple[float, float]:
         """f without the penalty, and the score."""
-        self.network.predict(theta, self._take, self.A)
+        self._predict(theta)
         loss = self.loss.value(self.A, self.Y, self.weight)
         if not np.isfinite(loss):
             return loss, float("nan")  # scorers refuse to judge such predictions
         if self.scorer is None:
             return loss, r_squared(self.A, self.Y, self.weight)
         return loss, float(self.scorer(theta))
+
+    def _predict(self, theta):
+        """A[L] of the rows."""
+        network = self.network
+        if self.folds is None:
+            network.predict(theta, self._take, self.A)
+            return
+        for k, fold in enumerate(self.folds):
+
+            def take(rows, out, fold=fold):
+                self._take(fold[rows], out)
+
+            A = np.empty((len(fold), self.A.shape[1]), self.A.dtype)
+            self.A[fold] = network.of_one.predict(network.unpack(theta, k), take, A)
 
     def _take(self, rows, out):
         self.data.X.take(self.data.of_table(rows), out)
@@ -120,6 +145,9 @@ class Watch:
         The caller's loss divided by the network's.
     patience : int, float or None
         Epochs without an improvement of `tol` that are borne; None for no limit.
+    valleys : sequence of int
+        Epochs of a call with which a cycle of the learning rate ends. One that brought nothing
+        better is the last: the next is twice as long, and would end where this one did.
     on_score : bool
         Judge by the validation score and not by the loss.
     keep_best : bool
@@ -133,6 +161,7 @@ class Watch:
     unit: float
     tol: float
     patience: float | None
+    valleys: Sequence[int] = ()
     validation: Validation | None = None
     on_score: bool = False
     early_stopping: bool = False
@@ -158,6 +187,8 @@ class Watch:
         elif self.patience is not None and self.history.stalled > self.patience:
             self.history.stalled = 0  # a warm start has its full patience
             self.reason = None if self._slow_down() else "patience"
+        elif self._cycle_was_in_vain():
+            self.reason = "patience"
         if self.reason is None and perf_counter() > self.deadline:
             self.reason = "time"
         # Last, for it is told whether another epoch follows.
@@ -188,6 +219,15 @@ class Watch:
                 np.copyto(history.best_theta, self.at.theta)
             history.best, history.best_epoch = judged, len(history.loss_curve)
             self.improved = True
+
+    def _cycle_was_in_vain(self):
+        """Whether a cycle has ended of which no epoch, but for the first quarter, was the best."""
+        epoch = self.at.epochs
+        if not self.early_stopping or epoch not in self.valleys[1:]:
+            return False
+        before = self.valleys[self.valleys.index(epoch) - 1]
+        best = self.history.best_epoch - (len(self.history.loss_curve) - epoch)
+        return best <= before + (epoch - before) / 4  # while the rate is near 0 still
 
     def _slow_down(self):
         plateau = getattr(self.schedule, "plateau", None)

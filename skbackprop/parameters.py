@@ -255,7 +255,10 @@ RULES: dict[str, Any] = {
     "max_fun": COUNT,
     "output_activation": _or_none(ACTIVATION),
     "fit_intercept": Boolean(),
-    "standardize": Boolean(),
+    "standardize": Either((Boolean(), OneOf(("robust",)))),
+    "n_bins": Either((OneOf(("auto",)), Number(0, integer=True))),
+    "n_networks": Either((OneOf(("auto",)), COUNT)),
+    "parametrization": OneOf(("standard", "neural_tangent")),
     "dropout": Number(0, 1, high_open=True),
     "clip_norm": _or_none(POSITIVE),
     "quantile": SHARE,
@@ -302,8 +305,37 @@ def is_full_batch(solver: Any) -> bool:
     return isinstance(solver, str) and solver in FULL_BATCH
 
 
+def n_bins(params: dict[str, Any]) -> int:
+    """Bins of a feature's encoding, at the most."""
+    n, robust = params["n_bins"], params["standardize"] == "robust"
+    if n == "auto":
+        return 16 if robust else 0
+    if n and not robust:
+        raise ValueError(
+            f"n_bins={n} needs standardize='robust', which tells where a feature's values lie; "
+            f"got standardize={params['standardize']!r}"
+        )
+    return n
+
+
+def n_networks(params: dict[str, Any]) -> int:
+    """Networks whose mean predicts."""
+    if params["n_networks"] == "auto":
+        return 1
+    return params["n_networks"]
+
+
+def has_input_scale(params: dict[str, Any]) -> bool:
+    """Whether the network learns a scale for every input."""
+    return params["parametrization"] == "neural_tangent" and not is_full_batch(params["solver"])
+
+
 def _check_full_batch(params):
     solver = params["solver"]
+    if params["n_networks"] not in ("auto", 1):
+        raise ValueError(
+            f"n_networks={params['n_networks']} needs a mini-batch solver; got solver={solver!r}"
+        )
     for name, off in (("dropout", 0), ("clip_norm", None)):
         if params[name] != off:
             raise ValueError(

@@ -319,6 +319,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         max_time=None,
         checkpoint=None,
         checkpoint_every=10,
+        n_networks="auto",
+        n_bins="auto",
+        parametrization="standard",
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -355,6 +358,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.max_time = max_time
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.n_networks = n_networks
+        self.n_bins = n_bins
+        self.parametrization = parametrization
 
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):

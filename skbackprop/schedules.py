@@ -86,6 +86,7 @@ class CosLog4(Settings):
     """
 
     planned = True
+    valleys = (1 / 15, 3 / 15, 7 / 15, 1.0)  # progress at which the rate is 0
 
     def __call__(self, progress: float, samples: int) -> float:
         return (1 - cos(2 * pi * log2(1 + 15 * progress))) / 2
