@@ -16,6 +16,10 @@ as W[l] is constant and g[l]'(Z[l]) has the derivative g[l]''(Z[l]) ⊙ D[l]. Th
 (X - X_shift) / X_scale and predicts (y - y_shift) / y_scale, so that
 
     dy/dX = y_scale (dA[L]/dA[0]) / X_scale.
+
+Where the inputs are encoded, A[0] = φ(z) of the scaled features z (:mod:`skbackprop.encoding`), with
+J = dφ/dz the derivatives by z are (dA[L]/dA[0]) J and Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)). Of
+several networks the mean predicts, and the derivatives are the means of theirs.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +29,7 @@ import numpy as np
 
 from .blocks import blocks
 from .calculus import right_multiplication
+from .encoding import bound_second_derivative
 from .messages import shown
 from .model import Model
 from .second_order import ENTRIES, Pass
@@ -53,6 +58,24 @@ def input_hessian(p: Pass, k: int) -> Array:
     return H
 
 
+def feature_gradient(p: Pass, k: int, Z: Array, encoding: Any) -> Array:
+    """daₖ/dz of every row: (m, features)."""
+    dA_0 = input_gradient(p, k)
+    return dA_0 if encoding is None else encoding.pull_back(dA_0, Z)
+
+
+def feature_hessian(p: Pass, k: int, Z: Array, encoding: Any) -> Array:
+    """d²aₖ/dz² of every row: (m, features, features)."""
+    H = input_hessian(p, k)
+    if encoding is None:
+        return H
+    d, J = Z.shape[1], encoding.jacobian(Z)
+    H = J.swapaxes(1, 2) @ H @ J
+    diagonal = np.arange(d)
+    H[:, diagonal, diagonal] += input_gradient(p, k)[:, :d] * bound_second_derivative(Z)
+    return H
+
+
 def predict_gradient(model: Model, X: Any) -> Array:
     """dyₖ/dxⱼ of the rows of X: (n, features, outputs)."""
     units = units_of(model, order=1)
@@ -69,24 +92,34 @@ def predict_hessian(model: Model, X: Any) -> Array:
     """
     check_smooth(model, "predict_hessian")
     units, sizes = units_of(model, order=2), model.layer_sizes
-    parts = _derivatives(model, X, input_hessian, units, ENTRIES // (sizes[0] * max(sizes)))
+    parts = _derivatives(model, X, feature_hessian, units, ENTRIES // (sizes[0] * max(sizes)))
     return _whole(X.shape[0], units, model, parts)
 
 
 def gradients(model: Model, X: Any) -> Iterator[tuple[slice, Array, Array]]:
     """The rows of one block after the other, their A[L], and dy/dX."""
     units = units_of(model, order=1)
-    return _derivatives(model, X, input_gradient, units, ENTRIES // max(model.layer_sizes))
+    return _derivatives(model, X, feature_gradient, units, ENTRIES // max(model.layer_sizes))
 
 
-def _derivatives(model, X, function: Callable[[Pass, int], Array], units, at_once):
-    network, table = model.network(), model.rows(X)
+def _derivatives(model, X, function: Callable, units, at_once):
+    members, table = model.members(), model.rows(X)
     for rows in blocks(X.shape[0], max(1, at_once)):
-        A = np.empty((rows.stop - rows.start, X.shape[1]), model.theta.dtype)
-        p = Pass(network, model.theta, table.take(rows, A))
-        M = np.stack([function(p, k) for k in range(network.sizes[-1])], axis=-1) * units
-        M[~np.isfinite(p.A[p.L]).all(axis=1)] = np.nan  # where ∞ - ∞ may have led to any number
-        yield rows, p.A[p.L], M
+        n = rows.stop - rows.start
+        Z = table.scaled(rows, np.empty((n, X.shape[1]), model.theta.dtype))
+        A0 = Z
+        if model.encoding is not None:
+            A0 = model.encoding.value(Z, np.empty((n, model.layer_sizes[0]), Z.dtype))
+        A: Any = 0
+        M: Any = 0
+        for member in members:
+            p = Pass(member.network(), member.theta, A0)
+            outputs = range(member.layer_sizes[-1])
+            A = A + p.A[p.L]
+            M = M + np.stack([function(p, k, Z, model.encoding) for k in outputs], axis=-1)
+        A, M = A / len(members), M / len(members) * units
+        M[~np.isfinite(A).all(axis=1)] = np.nan  # where ∞ - ∞ may have led to any number
+        yield rows, A, M
 
 
 def _whole(n, units, model, parts):
@@ -104,7 +137,7 @@ def units_of(model: Model, order: int) -> Array:
 
     Powers of two apart, so that only a unit which is itself beyond all numbers is one.
     """
-    ones = np.ones(model.layer_sizes[0]), np.ones(model.layer_sizes[-1])
+    ones = np.ones(model.n_features), np.ones(model.layer_sizes[-1])
     x, x_power = np.frexp(ones[0] if model.X_scale is None else model.X_scale)
     y, y_power = np.frexp(ones[1] if model.y_scale is None else model.y_scale)
     if order == 2:

@@ -87,11 +87,24 @@ class Encoding:
         d = Z.shape[1]
         dZ = dA[:, :d] * bound_derivative(Z)
         if self.n_bins:
-            T = self._within(Z)
-            slopes = dA[:, d:] * ((T >= -1) & (T < 1)) / self.half  # of the bin that z is in
+            slopes = dA[:, d:] * self._slopes(Z)
             first = np.flatnonzero(np.diff(self.column, prepend=-1))  # bin of each feature
             dZ[:, self.column[first]] += np.add.reduceat(slopes, first, axis=1)
         return dZ
+
+    def jacobian(self, Z: Array) -> Array:
+        """dA[0]/dz of every row: (m, features and bins, features)."""
+        m, d = Z.shape
+        J = np.zeros((m, d + self.n_bins, d), Z.dtype)
+        j, t = np.arange(d), np.arange(self.n_bins)
+        J[:, j, j] = bound_derivative(Z)
+        J[:, d + t, self.column] = self._slopes(Z)
+        return J
+
+    def _slopes(self, Z: Array) -> Array:
+        """eₜ'(z), 1/hₜ for the bin that z is in, else 0."""
+        T = self._within(Z)
+        return ((T >= -1) & (T < 1)) / self.half
 
 
 def encoding(Z: Array, weight: Array | None, n_bins: int) -> Encoding:
@@ -111,7 +124,7 @@ def encoding(Z: Array, weight: Array | None, n_bins: int) -> Encoding:
             knots = np.unique(quantiles(Z[:, j], np.linspace(0, 1, n_bins + 1), weight))
         if len(knots) >= FEW:
             bins.append((j, knots))
-    column = np.repeat([j for j, _ in bins], [len(k) - 1 for _, k in bins]).astype(np.intp)
+    column = np.repeat([j for j, _ in bins], [len(k) - 1 for _, k in bins]).astype(np.int64)
     low = np.concatenate([np.empty(0), *(k[:-1] for _, k in bins)])
     high = np.concatenate([np.empty(0), *(k[1:] for _, k in bins)])
     half = high / 2 - low / 2

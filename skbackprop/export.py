@@ -15,6 +15,10 @@ def to_mlp_regressor(estimator):
     from sklearn.neural_network import MLPRegressor
 
     has_exp = "loss" in MLPRegressor().get_params()  # both came with scikit-learn 1.7
+    if estimator.bin_columns_ is not None:
+        raise ValueError(
+            "MLPRegressor sees raw X, and this network an encoding of it: fit with standardize=True"
+        )
     outputs = (*HIDDEN, "exp") if has_exp else HIDDEN
     hidden, output = estimator.activations_[:-1], estimator.activations_[-1]
     W, b, left_over = model_of(vars(estimator)).folded()

@@ -21,7 +21,7 @@ from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .feed import Data
 from .fingerprint import crc_of, name_of
 from .losses import LOSSES
-from .model import Model, model_of
+from .model import Model, encoding_attributes, model_of
 from .monitoring import History, Validation, Watch
 from .quiet import quietly
 from .scaling import (
@@ -165,8 +165,6 @@ class Fitting:
         a = self.architecture
         dtype = parameters.resolve_dtype(self.params["dtype"], X.dtype)
         sizes = [X.shape[1], *a["hidden_layer_sizes"], Y.shape[1]]
-        n = len(Y) if train is None else len(train)
-        memory.check(self.params, self.optimizer, sizes, a["fit_intercept"], dtype, n)
         activations = [*a["activation"], a["output_activation"]]
         self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
         m.n_networks, m.input_scale = a["n_networks"], a["input_scale"]
@@ -174,6 +172,8 @@ class Fitting:
             with for_products_of(1):  # else the bits of a sum depend on the number of threads
                 self._standardize(m, table, train)
         network = m.network()
+        n = len(Y) if train is None else len(train)
+        memory.check(self.params, self.optimizer, network, dtype, n)
         m.theta = self._first_theta(network, rng, dtype)
         self._start_at_constants(network, Y, train)
         state = parameters.first_state(self.optimizer, m.theta)
@@ -488,9 +488,10 @@ class Fitting:
             validation = Validation(network, self.loss, self.validation_data, scorer, self.folds)
         # A full-batch solver knows by itself when the training loss cannot fall further, and a
         # planned schedule would be cut short while its rate is high.
-        planned = self.optimizer is None or self.schedule.planned
-        unlimited = self.one_pass or planned
-        valleys = () if self.one_pass else getattr(self.schedule, "valleys", ())
+        full_batch = self.optimizer is None
+        planned = self.schedule.planned and not full_batch
+        unlimited = self.one_pass or planned or (full_batch and not self.early_stopping)
+        valleys = () if self.one_pass or full_batch else getattr(self.schedule, "valleys", ())
         in_time = self.one_pass or p["max_time"] is None
         return Watch(
             self.history,
@@ -573,7 +574,7 @@ class Fitting:
             "X_scale_": m.X_scale,
             "y_shift_": m.y_shift,
             "y_scale_": m.y_scale,
-            "encoding_": m.encoding,
+            **encoding_attributes(m.encoding),
             "n_networks_": m.n_networks,
             "input_scale_": m.input_scale,
         }

@@ -3,7 +3,7 @@
 import os
 import sys
 from itertools import pairwise
-from math import log10
+from math import log10, prod
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,7 @@ def _text(path: Path) -> str:
 # ----- what a training needs --------------------------------------------------------------
 
 
-def check(
-    params: dict[str, Any], optimizer: Any, sizes: list[int], one: bool, dtype: Any, n: int
-) -> None:
+def check(params: dict[str, Any], optimizer: Any, network: Any, dtype: Any, n: int) -> None:
     """Raise a ValueError if a training needs more memory than there is, or than "lm" is meant for.
 
     What it needs is estimated from below: the vectors like theta and the matrices of a batch.
@@ -117,16 +115,15 @@ def check(
         The estimator's parameters.
     optimizer : Optimizer or None
         None for "lbfgs" and "lm".
-    sizes : list of int
-        n[0], n[1], …, n[L]. Python's integers, which do not overflow.
-    one : bool
-        Whether there are biases.
+    network : Network
+        Or a stack of them. Its sizes are Python's integers, which do not overflow.
     dtype : dtype
         Type of the weights.
     n : int
         Rows to train on.
     """
-    weights = [(rows + one) * columns for rows, columns in pairwise(sizes)]
+    sizes, K, one = network.sizes, prod(network.stack), network.fit_intercept
+    weights = [K * (rows + one) * columns for rows, columns in pairwise(sizes)]
     if optimizer is None and params["solver"] == "lm":
         if sum(weights) > LM_WEIGHTS:
             raise ValueError(_refusal_of_lm(sizes, weights))
@@ -136,12 +133,12 @@ def check(
     at_most = 200 if optimizer is None or params["batch_size"] == "auto" else params["batch_size"]
     rows = min(at_most, n)
     # A[l] of every layer, and df/dA[l], of which the layers share memory.
-    of_batch = rows * (sum(sizes) + max(sizes[1:])) * np.dtype(dtype).itemsize
+    of_batch = K * rows * (sum(sizes) + max(sizes[1:])) * np.dtype(dtype).itemsize
     if of_weights + of_batch <= UNASKED:  # to ask the system takes longer than a small fit's step
         return
     there = available()
     if of_weights + of_batch > there:
-        raise ValueError(_refusal(sizes, weights, of_weights, of_batch, rows, there))
+        raise ValueError(_refusal(sizes, weights, of_weights, of_batch, rows, there, K))
 
 
 def _bytes_of_a_weight(params: dict[str, Any], optimizer: Any, dtype: np.dtype) -> int:
@@ -165,7 +162,7 @@ def _refusal_of_lm(sizes, weights) -> str:
     )
 
 
-def _refusal(sizes, weights, of_weights, of_batch, rows, there) -> str:
+def _refusal(sizes, weights, of_weights, of_batch, rows, there, K) -> str:
     """What is asked for, what there is, and what it is that asks for so much."""
     if of_batch > of_weights:
         remedy = f"most of it is for the {rows} rows of a batch: take a smaller batch_size"
@@ -176,9 +173,10 @@ def _refusal(sizes, weights, of_weights, of_batch, rows, there) -> str:
         )
     else:
         remedy = "take fewer or smaller hidden layers"
+    a_network = "a network of" if K == 1 else f"n_networks={K} networks of together"
     return (
         f"hidden_layer_sizes={shown(tuple(sizes[1:-1]))} between {_number(sizes[0])} features "
-        f"of X and {_number(sizes[-1])} outputs is a network of {_number(sum(weights))} weights, "
+        f"of X and {_number(sizes[-1])} outputs is {a_network} {_number(sum(weights))} weights, "
         f"and to train it takes at least {_memory(of_weights + of_batch)}, and there are "
         f"{_memory(there)} of memory; {remedy}"
     )

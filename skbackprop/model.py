@@ -19,6 +19,7 @@ from .scaling import Rows
 
 Array = np.ndarray
 
+BINS = ("bin_columns_", "bin_middles_", "bin_halves_")
 LARGEST_SHIFT = 2.0**10  # of y in units of its spread: a rounding of float32 is 6e-5 of these then
 
 
@@ -195,5 +196,14 @@ def model_of(attributes: dict[str, Any]) -> Model:
     """The model of a fitted regressor's attributes."""
     names = ("theta", "layer_sizes", "activations", "fit_intercept")
     units = ("X_shift", "X_scale", "y_shift", "y_scale")
-    stack = ("encoding", "n_networks", "input_scale")
-    return Model(*(attributes[f"{name}_"] for name in (*names, *units, *stack)))
+    parts = [attributes[f"{name}_"] for name in (*names, *units)]
+    bins = [attributes[name] for name in BINS]
+    encoding = None if bins[0] is None else Encoding(*bins)
+    return Model(*parts, encoding, attributes["n_networks_"], attributes["input_scale_"])
+
+
+def encoding_attributes(encoding: Encoding | None) -> dict[str, Any]:
+    """An encoding as attributes of a fitted regressor."""
+    if encoding is None:
+        return dict.fromkeys(BINS)
+    return dict(zip(BINS, (encoding.column, encoding.middle, encoding.half), strict=True))

@@ -27,6 +27,7 @@ from .schema import (
     Flag,
     ListOf,
     Names,
+    OneOf,
     OptimizerState,
     OrNone,
     Real,
@@ -70,9 +71,12 @@ ARCHITECTURE = Record(
     {
         "loss": Choice("loss"),
         "solver": Choice("solver", *FULL_BATCH),
-        "standardize": Flag(),
+        "standardize": OneOf(True, False, "robust"),
+        "n_bins": Whole(),
+        "parametrization": OneOf("standard", "neural_tangent"),
         "dtype": OrNone(Text()),
-    }
+    },
+    optional=("n_bins", "parametrization"),
 )
 TRAINING = Record(
     {
@@ -90,6 +94,16 @@ TRAINING = Record(
         "weight_rows": Whole(),
     }
 )
+# Attributes that have come since the first release: what a file without them stands for, and
+# which are not written where they have that value.
+LATER: dict[str, Any] = {
+    "bin_columns_": None,
+    "bin_middles_": None,
+    "bin_halves_": None,
+    "n_networks_": 1,
+    "input_scale_": False,
+}
+LATER_ARCHITECTURE: dict[str, Any] = {"n_bins": 0, "parametrization": "standard"}
 FITTED = Record(
     {
         "theta_": WEIGHTS,
@@ -100,6 +114,11 @@ FITTED = Record(
         "X_scale_": SCALE,
         "y_shift_": SHIFT,
         "y_scale_": SCALE,
+        "bin_columns_": Vector(np.int64, above=-1),
+        "bin_middles_": Vector(),
+        "bin_halves_": Vector(above=0),
+        "n_networks_": Whole(1),
+        "input_scale_": Flag(),
         "n_iter_": Whole(),
         "t_": Whole(),
         "loss_": REAL,
@@ -112,14 +131,14 @@ FITTED = Record(
         "feature_names_in_": Names(),
         "_y_ndim": Whole(1, 2),
     },
-    optional=("feature_names_in_",),
+    optional=("feature_names_in_", *LATER),
 )
 # What other attributes say already: not in the file.
 DERIVED = {
     "n_layers_": lambda fitted: len(fitted["layer_sizes_"]),
     "n_outputs_": lambda fitted: fitted["layer_sizes_"][-1],
     "out_activation_": lambda fitted: fitted["activations_"][-1],
-    "n_features_in_": lambda fitted: fitted["layer_sizes_"][0],
+    "n_features_in_": lambda fitted: fitted["layer_sizes_"][0] - _n_bins(fitted),
 }
 ATTRIBUTES = (*FITTED.kinds, *DERIVED)
 STATE = Record(  # of a RandomState
@@ -127,7 +146,7 @@ STATE = Record(  # of a RandomState
 )
 FLOATS = ("float32", "float64")
 # Parameters that have come since the first release: what a file without them stands for.
-ADDED: dict[str, Any] = {}
+ADDED: dict[str, Any] = {"n_networks": 1, "n_bins": 0, "parametrization": "standard"}
 HEADER_KEYS = {"fitted", "params", "random_state", "run"}
 
 
@@ -217,6 +236,9 @@ def _meaning(header, arrays, names):
     run = decode(header["run"], "run")
     demand(run is None or type(run) is dict, "the kind of run")
     shelf.close_read()
+    fitted |= {name: value for name, value in LATER.items() if name not in fitted}
+    own = fitted["_training"]["architecture"]
+    own |= {name: value for name, value in LATER_ARCHITECTURE.items() if name not in own}
     _check_network(fitted)
     _complete(fitted)
     _check_training(fitted)
@@ -300,8 +322,15 @@ def _without_derived(fitted):
     kept = {name: value for name, value in fitted.items() if name not in DERIVED}
     training = dict(kept.get("_training", {}))
     whole = training.get("architecture", {})
-    training["architecture"] = {k: v for k, v in whole.items() if k in ARCHITECTURE.kinds}
-    return kept | {"_training": training}
+    known = {k: v for k, v in whole.items() if k in ARCHITECTURE.kinds}
+    training["architecture"] = _without_later(known, LATER_ARCHITECTURE)
+    return _without_later(kept, LATER) | {"_training": training}
+
+
+def _without_later(values, later):
+    """What is not what a file without it stands for."""
+    default = [k for k in later if type(values[k]) is type(later[k]) and values[k] == later[k]]
+    return {k: v for k, v in values.items() if k not in default}
 
 
 def _check_derived(fitted, restored):
@@ -319,13 +348,34 @@ def _check_network(fitted):
     demand(len(fitted["activations_"]) == len(sizes) - 1, "the number of its activations")
     bias = int(fitted["fit_intercept_"])
     n = sum((rows + bias) * columns for rows, columns in pairwise(sizes))
+    n = fitted["n_networks_"] * (n + fitted["input_scale_"] * sizes[0])
     demand(theta.size == n, f"{theta.size} weights, where its layers have {n}")
-    for name, size in (("X", sizes[0]), ("y", sizes[-1])):
+    _check_encoding(fitted)
+    n_features = sizes[0] - _n_bins(fitted)
+    for name, size in (("X", n_features), ("y", sizes[-1])):
         for vector in (fitted[f"{name}_shift_"], fitted[f"{name}_scale_"]):
             demand(vector is None or vector.size == size, f"the number of units of {name}")
     names = fitted.get("feature_names_in_")
-    demand(names is None or names.size == sizes[0], "the number of feature names")
+    demand(names is None or names.size == n_features, "the number of feature names")
     demand(fitted["_y_ndim"] == 2 or sizes[-1] == 1, "the dimensions of y")
+
+
+def _n_bins(fitted):
+    """Bins of all features."""
+    return 0 if fitted["bin_columns_"] is None else fitted["bin_columns_"].size
+
+
+def _check_encoding(fitted):
+    """Whether bins belong to features, in their order."""
+    column, *others = (fitted[f"bin_{name}_"] for name in ("columns", "middles", "halves"))
+    if column is None:
+        demand(others == [None, None], "the bins of its features")
+        return
+    fits = all(M is not None and M.size == column.size for M in others)
+    n_features = fitted["layer_sizes_"][0] - column.size
+    demand(fits and n_features >= 1, "the number of bins")
+    ascending = column.size == 0 or (np.diff(column).min(initial=0) >= 0 and column[-1] < n_features)
+    demand(bool(ascending), "the features of its bins")
 
 
 def _complete(fitted):
@@ -339,13 +389,18 @@ def _complete(fitted):
         "activation": g[:-1],
         "output_activation": g[-1],
         "fit_intercept": fitted["fit_intercept_"],
+        "n_networks": fitted["n_networks_"],
         "quantile": 0.5,
     }
     demand(own["dtype"] in (None, fitted["theta_"].dtype.name), "the type of its weights")
     try:
-        fitted["_training"]["architecture"] = architecture(params, sizes[0], sizes[-1])
+        whole = architecture(params, fitted["n_features_in_"], sizes[-1])
     except (ValueError, TypeError) as error:
         raise RefusedError(str(error)) from None
+    demand(whole["input_scale"] == fitted["input_scale_"], "the scale of its inputs")
+    encoded = whole["n_bins"] > 0 or whole["standardize"] == "robust"
+    demand(encoded or fitted["bin_columns_"] is None, "the encoding of its inputs")
+    fitted["_training"]["architecture"] = whole
 
 
 def _check_training(fitted):

@@ -136,6 +136,21 @@ class Flag:
         return tree
 
 
+class OneOf:
+    """One of some strings and booleans."""
+
+    def __init__(self, *values: Any):
+        self.values = values
+
+    def write(self, value, path, shelf):
+        return value
+
+    def read(self, tree, path, shelf):
+        known = any(type(tree) is type(value) and tree == value for value in self.values)
+        demand(known, f"the value of {path}")
+        return tree
+
+
 class OrNone:
     """Another kind, or None."""
 

@@ -44,7 +44,7 @@ def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, ask
     fitting, dtype = Fitting(params, table), params["dtype"]
     known = fitted["_training"]["architecture"] | {"dtype": dtype}
     check_same(fitting.architecture, known, asks)
-    model = model_of(fitted)
+    model = model_of(fitted).members()[0]
     fitting.model = replace(model, theta=model.theta.astype(dtype))
     fitting._prepare(table, fitting.data.index, None, None)
     return fitting

@@ -162,6 +162,9 @@ ACCEPTED = {
     "max_time": POSITIVE | {"None"},
     "checkpoint": {"None", "np.str_"} | {f"'{name}'" for name in FILES},
     "checkpoint_every": COUNT,
+    "n_networks": COUNT,
+    "n_bins": COUNT | {"0"},
+    "parametrization": set(),
 }  # fmt: skip
 # What makes a parameter count that others leave alone.
 WITH = {
@@ -173,6 +176,7 @@ WITH = {
     "nesterovs_momentum": {"solver": "sgd"},
     "max_fun": {"solver": "lbfgs"},
     "quantile": {"loss": "quantile"},
+    "n_bins": {"standardize": "robust"},
 }
 
 
@@ -253,6 +257,9 @@ GOOD = {
     "max_time": [(1000, (*INTEGERS[2:], np.float64))],
     "checkpoint": [],  # which a warm start refuses, and the model does not keep
     "checkpoint_every": [(2, INTEGERS)],
+    "n_networks": [(3, INTEGERS), ("auto", TEXT)],
+    "n_bins": [(2, INTEGERS), ("auto", TEXT)],
+    "parametrization": [("neural_tangent", TEXT)],
 }
 
 
