@@ -40,7 +40,7 @@ def architecture(params: dict[str, Any], n_features: int, n_outputs: int) -> dic
         "fit_intercept": bool(params["fit_intercept"]),
         "standardize": params["standardize"],
         "n_bins": parameters.n_bins(params),
-        "n_networks": parameters.n_networks(params),
+        "n_networks": params["n_networks"],
         "parametrization": params["parametrization"],
         "input_scale": parameters.has_input_scale(params),
         "dtype": None if params["dtype"] is None else np.dtype(params["dtype"]).name,

@@ -77,7 +77,7 @@ class Checkpoint:
             )
         if not run["finished"] and fitted["_training"]["first_theta"] is None:
             raise ModelFileError(self.path, "it lacks the first weights")
-        if fitted["n_iter_"] > params["max_iter"]:
+        if params["max_iter"] != "auto" and fitted["n_iter_"] > params["max_iter"]:
             raise ModelFileError(self.path, "it has more epochs than max_iter")
         if isinstance(self.params["random_state"], np.random.RandomState):
             seed_from(self.params["random_state"])  # which the fit in the file has taken

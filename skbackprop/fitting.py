@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from . import memory, parameters
+from . import automatic, memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
 from .encoding import encoding
@@ -77,8 +77,10 @@ class Fitting:
         one_pass=False,
         rows=None,
     ):
-        self.params, self.one_pass, self.only_rows = params, one_pass, rows
+        self.one_pass, self.only_rows = one_pass, rows
         self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
+        self.schedule = parameters.resolve_schedule(params)
+        params = self.params = self._without_auto(params, table, validation)
         self.reason: str | None = None  # why training ended short of success
         self.judgement: str | None = None  # of the weights, in a word
         self.watch: Any = None  # a Watch, once training begins
@@ -88,7 +90,6 @@ class Fitting:
         self.early_stopping = params["early_stopping"] and not one_pass
         self.loss = parameters.resolve_loss(params)
         self.optimizer = parameters.resolve_optimizer(params)
-        self.schedule = parameters.resolve_schedule(params)
         X, Y, weight = table
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
         self._check_targets(Y, weight, first=previous is None)
@@ -111,6 +112,25 @@ class Fitting:
         self._prepare(table, train, kept, validation)
 
     # ----- before training ---------------------------------------------------------
+
+    def _without_auto(self, params, table, validation):
+        """The parameters with numbers in place of "auto"."""
+        X, Y, weight = table
+        rows = np.arange(len(Y)) if self.only_rows is None else self.only_rows
+        if weight is not None:
+            rows = rows[weight[rows] > 0]
+        known = None if self.previous is None else self.previous["_training"]["architecture"]
+        planned = self.schedule.planned
+        params = automatic.resolved(params, len(rows), planned, self.one_pass, known)
+        if not automatic.is_auto(params["n_bins"]):
+            return params
+
+        def judge(short, step):
+            pilot = Fitting(short, table, validation=validation, rows=rows[::step])
+            pilot.run()
+            return pilot.history.best
+
+        return automatic.with_bins(params, len(rows), judge)
 
     def _check_targets(self, Y, weight, first=False):
         if self.only_rows is not None:
@@ -529,7 +549,7 @@ class Fitting:
             self.optimizer,
             self.schedule,
             learning_rate=p["learning_rate_init"],
-            batch_size=min(200 if p["batch_size"] == "auto" else int(p["batch_size"]), n),
+            batch_size=min(int(p["batch_size"]), n),
             max_iter=p["max_iter"],
             shuffle=p["shuffle"],
             clip_norm=p["clip_norm"],

@@ -130,7 +130,7 @@ def check(params: dict[str, Any], optimizer: Any, network: Any, dtype: Any, n: i
         of_weights = sum(weights) ** 2 * 2 * 8  # the matrix and its factor, in float64
     else:
         of_weights = sum(weights) * _bytes_of_a_weight(params, optimizer, np.dtype(dtype))
-    at_most = 200 if optimizer is None or params["batch_size"] == "auto" else params["batch_size"]
+    at_most = 200 if optimizer is None else params["batch_size"]
     rows = min(at_most, n)
     # A[l] of every layer, and df/dA[l], of which the layers share memory.
     of_batch = K * rows * (sum(sizes) + max(sizes[1:])) * np.dtype(dtype).itemsize

@@ -59,7 +59,8 @@ INITIALIZATIONS: dict[str, Callable[[int, int], float]] = {
     "lecun": lambda fan_in, fan_out: 1 / fan_in,  # LeCun et al. 1998, eq. 16
 }
 
-SCALE_RATE, BIAS_RATE = 6.0, 0.1  # of the learning rate, for s and b
+# The learning rate is that of a weight behind so many units; its factors for s and b.
+WIDTH, SCALE_RATE, BIAS_RATE = 64, 48.0, 0.8
 PREDICTION_ENTRIES = 2**16  # of a block's widest layer: 512 kB of float64
 
 
@@ -210,7 +211,7 @@ class Network:
         return theta
 
     def rates(self, dtype: Any = np.float64) -> Array:
-        """Factors of the learning rate: 1/√n[l-1] for W[l], 0.1 for b[l], 6 for s.
+        """Factors of the learning rate: √(64/n[l-1]) for W[l], 0.8 for b[l], 48 for s.
 
         An optimizer whose steps have one size for every weight, such as Adam, then changes all
         layers alike, wide or narrow, as in the neural-tangent parametrisation Z = A W / √n; those
@@ -221,7 +222,7 @@ class Network:
         if self.input_scale:
             bW[0].fill(SCALE_RATE)
         for l in range(1, self.L + 1):
-            W[l][...] = self.sizes[l - 1] ** -0.5
+            W[l][...] = (WIDTH / self.sizes[l - 1]) ** 0.5
             if b[l] is not None:
                 b[l][...] = BIAS_RATE
         return rates

@@ -239,14 +239,14 @@ RULES: dict[str, Any] = {
     "learning_rate": NameOrObject(tuple(SCHEDULES)),
     "learning_rate_init": POSITIVE,
     "power_t": Number(0),
-    "max_iter": COUNT,
+    "max_iter": Either((OneOf(("auto",)), COUNT)),
     "shuffle": Boolean(),
     "tol": Number(0),
     "verbose": Either((Boolean(), Number(0, integer=True))),
     "warm_start": Boolean(),
     "momentum": Number(0, 1),
     "nesterovs_momentum": Boolean(),
-    "early_stopping": Boolean(),
+    "early_stopping": Either((Boolean(), OneOf(("auto",)))),
     "validation_fraction": SHARE,
     "beta_1": Number(0, 1, high_open=True),
     "beta_2": Number(0, 1, high_open=True),
@@ -308,21 +308,12 @@ def is_full_batch(solver: Any) -> bool:
 def n_bins(params: dict[str, Any]) -> int:
     """Bins of a feature's encoding, at the most."""
     n, robust = params["n_bins"], params["standardize"] == "robust"
-    if n == "auto":
-        return 16 if robust else 0
     if n and not robust:
         raise ValueError(
             f"n_bins={n} needs standardize='robust', which tells where a feature's values lie; "
             f"got standardize={params['standardize']!r}"
         )
     return n
-
-
-def n_networks(params: dict[str, Any]) -> int:
-    """Networks whose mean predicts."""
-    if params["n_networks"] == "auto":
-        return 1
-    return params["n_networks"]
 
 
 def has_input_scale(params: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import parameters
+from . import automatic, parameters
 from .fitting import unit_of
 from .monitoring import History, Watch
 from .training import Progress
@@ -26,6 +26,9 @@ def learning_rates(fitted: dict[str, Any], params: dict[str, Any]) -> Array | No
     if parameters.is_full_batch(params["solver"]):
         return None
     schedule, n = parameters.resolve_schedule(params), len(fitted["loss_curve_"])
+    state = fitted["_training"]
+    rows, known = state["weight_rows"], state["architecture"]
+    params = automatic.resolved(params, rows, schedule.planned, False, known)
     slowdown = _slowdowns(fitted, params, schedule)
     if slowdown is None:
         return None

@@ -284,16 +284,16 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def __init__(
         self,
         loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes=(64, 64),
+        activation="mish",
         *,
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
+        learning_rate="coslog4",
+        learning_rate_init=0.005,
         power_t=0.5,
-        max_iter=200,
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
@@ -301,16 +301,16 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         warm_start=False,
         momentum=0.9,
         nesterovs_momentum=True,
-        early_stopping=False,
+        early_stopping="auto",
         validation_fraction=0.1,
         beta_1=0.9,
-        beta_2=0.999,
+        beta_2=0.95,
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
         output_activation=None,
         fit_intercept=True,
-        standardize=True,
+        standardize="robust",
         dropout=0.0,
         clip_norm=None,
         quantile=0.5,
@@ -321,7 +321,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         checkpoint_every=10,
         n_networks="auto",
         n_bins="auto",
-        parametrization="standard",
+        parametrization="neural_tangent",
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -879,7 +879,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         def attributes(theta):
             return fitting.predictive(theta) | about
 
-        return EpochTasks(self, self.max_iter, attributes, X=X, y=y, metadata=metadata)
+        return EpochTasks(self, fitting.params["max_iter"], attributes, X=X, y=y, metadata=metadata)
 
     def _scorer(self, fitting, about, table, validation):
         """Score of given weights on the validation rows; None where R² will do."""
@@ -941,11 +941,11 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """Sentences on what did not go well."""
         epoch, best, advice = fitting.at.epochs, fitting.history.best_epoch, self._advice()
         stopped = {
-            "max_iter": f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
+            "max_iter": f"Stochastic Optimizer: Maximum iterations ({fitting.params['max_iter']}) reached and "
             "the optimization hasn't converged yet.",
             "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
             "schedule": f"learning_rate={self.learning_rate!r} is planned over max_iter="
-            f"{self.max_iter} passes and has ended: partial_fit no longer changes much. Use "
+            f"{fitting.params['max_iter']} passes and has ended: partial_fit no longer changes much. Use "
             "'constant', or raise max_iter.",
         }
         if fitting.reason in stopped:

@@ -1,6 +1,10 @@
-"""Objects of a user's own: a loss and an activation with the two methods and no more."""
+"""Objects of a user's own, a loss and an activation with the two methods, and plain settings."""
+
+import inspect
 
 import numpy as np
+
+from skbackprop import BackpropRegressor
 
 
 class CubeError:
@@ -23,3 +27,26 @@ class Sine:
 
     def derivative(self, Z, A, out=None):
         return np.cos(Z, out=out)
+
+
+# The settings of scikit-learn's MLPRegressor: one network, one rate, all rows.
+CLASSIC = {
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "batch_size": 200,
+    "learning_rate": "constant",
+    "learning_rate_init": 0.001,
+    "max_iter": 200,
+    "early_stopping": False,
+    "beta_2": 0.999,
+    "standardize": True,
+    "n_networks": 1,
+    "n_bins": 0,
+    "parametrization": "standard",
+}
+
+
+def classic(*args, **params):
+    """A regressor with these settings but for those that are given."""
+    names = list(inspect.signature(BackpropRegressor).parameters)[: len(args)]
+    return BackpropRegressor(**CLASSIC | dict(zip(names, args, strict=True)) | params)

@@ -9,9 +9,9 @@ import pickle
 import numpy as np
 import pytest
 from injection import executed, points, raising
+from own import classic
 from threadpoolctl import threadpool_info
 
-from skbackprop import BackpropRegressor
 from skbackprop.optimizers import OPTIMIZERS
 from skbackprop.parameters import FULL_BATCH
 
@@ -68,7 +68,7 @@ CALLS = {
 def test_raising_at_every_line(data, call, error):
     settings, change, method = CALLS[call]
     X, y = data
-    old = BackpropRegressor(**SMALL, **settings)
+    old = classic(**SMALL, **settings)
     if change is not None:
         getattr(old, method)(X, y)
         old.set_params(**change)

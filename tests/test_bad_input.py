@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own import classic
 from scipy import sparse
 
 from skbackprop import BackpropRegressor, fit_many
@@ -186,7 +187,7 @@ def test_every_parameter_has_an_entry():
 
 
 def with_value(name, value):
-    return BackpropRegressor(**{**SMALL, **WITH.get(name, {}), name: value})
+    return classic(**{**SMALL, **WITH.get(name, {}), name: value})
 
 
 @pytest.fixture
@@ -298,16 +299,16 @@ def test_numpy_s_scalars_give_what_python_s_give(data, name, value, kind):
     ],
 )
 def test_parameters_that_cannot_go_together_are_both_named(data, together, names):
-    model = BackpropRegressor(**{**SMALL, **together})
+    model = classic(**{**SMALL, **together})
     message = refused(model, lambda: model.fit(data[0], abs(data[1]) + 1), names[0])
     assert all(name in message for name in names)
 
 
 def test_lbfgs_has_no_partial_fit_and_an_array_as_solver_is_no_reason_to_hide_it(data):
-    assert not hasattr(BackpropRegressor(solver="lbfgs"), "partial_fit")
-    model = BackpropRegressor(solver=np.array(["lbfgs", "adam"]))
+    assert not hasattr(classic(solver="lbfgs"), "partial_fit")
+    model = classic(solver=np.array(["lbfgs", "adam"]))
     refused(model, lambda: model.partial_fit(*data), "solver")
-    BackpropRegressor(loss=np.array(["gamma", "poisson"])).__sklearn_tags__()
+    classic(loss=np.array(["gamma", "poisson"])).__sklearn_tags__()
 
 
 def own(**methods):
@@ -353,7 +354,7 @@ def test_an_activation_s_attributes_are_checked(data):
     g = own(value=lambda Z, out=None: Z, derivative=lambda Z, A, out: np.ones_like(Z))
     for name in ("initialization", "output"):
         type(g).initialization, type(g).output = "he", "any"
-        model = BackpropRegressor(activation=g, **SMALL).fit(*data)
+        model = classic(activation=g, **SMALL).fit(*data)
         setattr(type(g), name, "nope")
         with pytest.raises(ValueError, match=f"{name} of an activation must be one of"):
             model.fit(*data)
@@ -501,7 +502,7 @@ BAD_X = {
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    return pickle.dumps(BackpropRegressor(**SMALL).fit(*data))
+    return pickle.dumps(classic(**SMALL).fit(*data))
 
 
 # scikit-learn's own warnings where a frame's columns have names and an array's have none: the
@@ -527,7 +528,7 @@ def other_names(test):
 @pytest.mark.parametrize("kind", BAD_X)
 def test_a_bad_X_is_refused_by_name(data, fitted, kind):
     X, y = data
-    for model in (BackpropRegressor(**SMALL), pickle.loads(fitted)):
+    for model in (classic(**SMALL), pickle.loads(fitted)):
         warm = pickle.loads(pickle.dumps(model)).set_params(warm_start=True)
         refused(model, lambda model=model: model.fit(BAD_X[kind](X), y), "X")
         refused(model, lambda model=model: model.partial_fit(BAD_X[kind](X), y), "X")
@@ -549,7 +550,7 @@ def test_messages_say_what_to_do():
         "Complex data not supported: X": X + 1j,
     }.items():
         with pytest.raises((ValueError, TypeError), match=message):
-            BackpropRegressor().fit(table, y)
+            classic().fit(table, y)
 
 
 GOOD_X = {
@@ -601,8 +602,8 @@ GOOD_X["duplicate entries"] = lambda X: sparse.coo_array(
 def test_a_good_X_is_the_table_it_holds(data, fitted, kind):
     X, y = data
     given_X = GOOD_X[kind](X)
-    model = BackpropRegressor(**SMALL).fit(given_X, y).partial_fit(given_X, y)
-    expected = BackpropRegressor(**SMALL).fit(X, y).partial_fit(X, y)
+    model = classic(**SMALL).fit(given_X, y).partial_fit(given_X, y)
+    expected = classic(**SMALL).fit(X, y).partial_fit(X, y)
     np.testing.assert_allclose(model.predict(given_X), expected.predict(X), rtol=1e-9)
     np.testing.assert_allclose(
         pickle.loads(fitted).predict(given_X), pickle.loads(fitted).predict(X), rtol=1e-12
@@ -612,15 +613,15 @@ def test_a_good_X_is_the_table_it_holds(data, fitted, kind):
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.bool_])
 def test_whole_numbers_are_numbers(data, kind):
     X = (data[0] > 0).astype(kind)
-    model = BackpropRegressor(**SMALL).fit(X, data[1])
-    expected = BackpropRegressor(**SMALL).fit(X.astype(float), data[1])
+    model = classic(**SMALL).fit(X, data[1])
+    expected = classic(**SMALL).fit(X.astype(float), data[1])
     np.testing.assert_array_equal(model.predict(X), expected.predict(X.astype(float)))
 
 
 def test_one_row_one_column_and_equal_rows(data):
     X, y = data
     for table, targets in ((X[:1], y[:1]), (X[:, :1], y), (np.ones_like(X), y), (X, 0 * y + 7)):
-        model = BackpropRegressor(**SMALL).fit(table, targets)
+        model = classic(**SMALL).fit(table, targets)
         assert np.isfinite(model.predict(table)).all()
 
 
@@ -646,7 +647,7 @@ def test_columns_are_those_of_fit(data, kind, as_polars):
     def of_kind(F):
         return pl.DataFrame({name: F[name].to_numpy() for name in F}) if as_polars else F
 
-    model = BackpropRegressor(**SMALL).fit(of_kind(frame(X)), y)
+    model = classic(**SMALL).fit(of_kind(frame(X)), y)
     if not hasattr(model, "feature_names_in_") and kind not in ("missing", "extra"):
         pytest.skip("this scikit-learn does not read the names of such a frame")
     changed = of_kind(CHANGED_COLUMNS[kind](frame(X)))
@@ -662,7 +663,7 @@ def test_columns_are_those_of_fit(data, kind, as_polars):
 
 def test_other_numbers_of_columns_are_refused(data):
     X, y = data
-    model = BackpropRegressor(**SMALL).fit(X, y)
+    model = classic(**SMALL).fit(X, y)
     for other in (X[:, :2], np.hstack([X, X]), sparse.csr_array(X[:, :2])):
         assert "3" in refused(model, lambda other=other: model.predict(other), "X has")
         refused(model, lambda other=other: model.partial_fit(other, y), "X has")
@@ -727,7 +728,7 @@ BAD_Y = {
 @pytest.mark.parametrize("kind", BAD_Y)
 def test_a_bad_y_is_refused_by_name(data, fitted, kind):
     X, y = data
-    for model in (BackpropRegressor(**SMALL), pickle.loads(fitted)):
+    for model in (classic(**SMALL), pickle.loads(fitted)):
         warm = pickle.loads(pickle.dumps(model)).set_params(warm_start=True)
         for fit in (model.fit, model.partial_fit):
             message = refused(model, lambda fit=fit: fit(X, BAD_Y[kind](y)), "y")
@@ -761,8 +762,8 @@ GOOD_Y = {
 @pytest.mark.parametrize("kind", GOOD_Y)
 def test_a_good_y_is_the_numbers_it_holds(data, kind):
     X, y = data
-    model = BackpropRegressor(**SMALL).fit(X, GOOD_Y[kind](y)).partial_fit(X, GOOD_Y[kind](y))
-    expected = BackpropRegressor(**SMALL).fit(X, y).partial_fit(X, y)
+    model = classic(**SMALL).fit(X, GOOD_Y[kind](y)).partial_fit(X, GOOD_Y[kind](y))
+    expected = classic(**SMALL).fit(X, y).partial_fit(X, y)
     np.testing.assert_array_equal(model.theta_, expected.theta_)
     assert model.predict(X).shape == y.shape
 
@@ -770,7 +771,7 @@ def test_a_good_y_is_the_numbers_it_holds(data, kind):
 def test_a_column_of_targets_keeps_its_shape(data):
     X, y = data
     for column in (y[:, None], pd.DataFrame({"y": y})):
-        assert BackpropRegressor(**SMALL).fit(X, column).predict(X).shape == (len(y), 1)
+        assert classic(**SMALL).fit(X, column).predict(X).shape == (len(y), 1)
 
 
 # ----- sample_weight ----------------------------------------------------------------------
@@ -816,7 +817,7 @@ BAD_WEIGHT = {
 def test_bad_weights_are_refused_by_name(data, fitted, kind):
     X, y = data
     name, w = "sample_weight", np.ones(len(y))
-    for model in (BackpropRegressor(**SMALL), pickle.loads(fitted)):
+    for model in (classic(**SMALL), pickle.loads(fitted)):
         warm = pickle.loads(pickle.dumps(model)).set_params(warm_start=True)
         for fit in (model.fit, model.partial_fit):
             refused(model, lambda fit=fit: fit(X, y, BAD_WEIGHT[kind](w)), name)
@@ -846,16 +847,16 @@ def test_good_weights_are_the_numbers_they_are(data, kind):
     X, y = data
     w = np.arange(len(y)) % 3 + 0.0
     given_w, settings_ = GOOD_WEIGHT[kind](w), {**SMALL, "alpha": 0}
-    model = BackpropRegressor(**settings_).fit(X, y, given_w).partial_fit(X, y, given_w)
-    expected = BackpropRegressor(**settings_).fit(X, y, w).partial_fit(X, y, w)
+    model = classic(**settings_).fit(X, y, given_w).partial_fit(X, y, given_w)
+    expected = classic(**settings_).fit(X, y, w).partial_fit(X, y, w)
     np.testing.assert_array_equal(model.theta_, expected.theta_)
 
 
 def test_a_mask_of_the_rows_to_fit_is_a_weight(data):
     X, y = data
     mask = np.arange(len(y)) < 10
-    model = BackpropRegressor(**SMALL).fit(X, y, mask)
-    expected = BackpropRegressor(**SMALL).fit(X[:10], y[:10])
+    model = classic(**SMALL).fit(X, y, mask)
+    expected = classic(**SMALL).fit(X[:10], y[:10])
     np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-6)
 
 
@@ -900,7 +901,7 @@ def test_objects_are_numbers_or_refused_by_name(entries, targets, weights, name,
         "sample_weight": table_of(weights, 3),
     }
     value = objects[name].tolist() if as_lists else objects[name]
-    model = BackpropRegressor(hidden_layer_sizes=(2,), max_iter=1, random_state=0)
+    model = classic(hidden_layer_sizes=(2,), max_iter=1, random_state=0)
     before = dict(vars(model))
     try:
         model.fit(**{**good, name: value})
@@ -933,7 +934,7 @@ def test_alarms_of_numpy_are_not_set_off(data, solver, extra, kind):
         "ordinary": X, "float32": X.astype(np.float32), "sparse": sparse.csr_array(X),
         "frame": frame(X),
     }[kind]  # fmt: skip
-    model = BackpropRegressor(solver=solver, **SMALL, **extra)
+    model = classic(solver=solver, **SMALL, **extra)
     with np.errstate(all="raise"):
         model.fit(given_X, y, np.ones(40), X_val=given_X, y_val=y)
         if solver not in FULL_BATCH:
@@ -945,7 +946,7 @@ def test_large_float32_sets_off_no_alarm_in_the_checks(data):
     """scikit-learn looks for infinities by a sum, which may overflow or be inf - inf."""
     X = (data[0] * LARGE / 2).astype(np.float32)
     with np.errstate(all="raise"):
-        model = BackpropRegressor(**SMALL).fit(X, data[1], X_val=X, y_val=data[1])
+        model = classic(**SMALL).fit(X, data[1], X_val=X, y_val=data[1])
         model.partial_fit(X, data[1])
         assert np.isfinite(model.predict(X)).all()
         assert np.isfinite(model.predict(X[:1])).all()

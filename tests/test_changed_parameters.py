@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from own import classic
 
 from skbackprop import BackpropRegressor
 from skbackprop.activations import ELU, LeakyReLU
@@ -95,7 +96,7 @@ def data():
 
 def new(name):
     base = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0, "warm_start": True}
-    return BackpropRegressor(**{**base, **CHANGES[name].given})
+    return classic(**{**base, **CHANGES[name].given})
 
 
 def told(model, X, y):
@@ -177,11 +178,11 @@ def test_partial_fit_of_lbfgs_says_so(data):
 )
 def test_what_is_changed_in_place_is_changed_too(data, name, value, change):
     base = {"hidden_layer_sizes": (8, 4), "max_iter": 3, "random_state": 0, "warm_start": True}
-    model = BackpropRegressor(**{**base, name: value}).fit(*data)
+    model = classic(**{**base, name: value}).fit(*data)
     before = told_of_any(model, data)
     model.fit(*data)  # of the same objects, unchanged
     model.partial_fit(*data)
-    model = BackpropRegressor(**{**base, name: value}).fit(*data)
+    model = classic(**{**base, name: value}).fit(*data)
     assert told_of_any(model, data) == before
     change(value)
     assert told_of_any(model, data) == before
@@ -212,7 +213,7 @@ def told_of_any(model, data):
 def test_a_best_epoch_is_not_the_best_by_another_measure(data, change, extra):
     """The loss of alpha=50 never falls below that of alpha=0; that is no lack of progress."""
     settings = {"hidden_layer_sizes": (8,), "random_state": 0, "warm_start": True, "alpha": 0}
-    model = BackpropRegressor(max_iter=30, learning_rate_init=0.01, **settings, **extra)
+    model = classic(max_iter=30, learning_rate_init=0.01, **settings, **extra)
     model.fit(*data)
     epochs = len(model.loss_curve_)
     model.set_params(max_iter=3, **change).fit(*data)
@@ -225,7 +226,7 @@ def test_a_best_epoch_is_not_the_best_by_another_measure(data, change, extra):
 
 def test_another_schedule_starts_at_the_full_rate(data):
     settings = {"hidden_layer_sizes": (8,), "random_state": 0, "warm_start": True}
-    model = BackpropRegressor(
+    model = classic(
         learning_rate="adaptive", tol=1e3, n_iter_no_change=1, max_iter=8, **settings
     ).fit(*data)
     assert model._training["slowdown"] < 1

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from own import CubeError, Sine
+from own import CubeError, Sine, classic
 from scipy import sparse
 from sklearn.pipeline import make_pipeline
 
@@ -29,7 +29,7 @@ WEIGHT = rng.uniform(0.2, 3, 24)
 def model(loss="squared_error", layers=(4, 4), activation=("tanh", "logistic"), **params):
     activation = list(activation) if isinstance(activation, tuple) else activation
     defaults = {"alpha": 1.0, "random_state": 0, "max_iter": 5, "batch_size": 10}
-    return BackpropRegressor(loss, layers, activation, **defaults | params)
+    return classic(loss, layers, activation, **defaults | params)
 
 
 # ----- what is right passes ---------------------------------------------------------------

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from forge import identical, pack, unpack
 from injection import executed, raising
+from own import classic
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -62,7 +63,7 @@ class CutError(Exception):
 
 def fit(path, cut_after=None, *, data=(X, y), **settings):
     """A fit with a checkpoint, cut short when that many have been written: None then."""
-    model = BackpropRegressor(**{**SMALL, **settings}, checkpoint=path)
+    model = classic(**{**SMALL, **settings}, checkpoint=path)
     written, save = 0, checkpoints.Checkpoint.save
 
     def counted(self, fitted, finished=False, told=""):
@@ -113,7 +114,7 @@ def test_a_fit_in_pieces_is_a_fit(path, tmp_path, name):
 @pytest.mark.parametrize("name", [name for name in SETTINGS if "lbfgs" not in name])
 def test_a_checkpoint_changes_nothing_that_is_learnt(path, name):
     model = fit(path, **SETTINGS[name])
-    free = BackpropRegressor(**{**SMALL, **SETTINGS[name]}).fit(X, y)
+    free = classic(**{**SMALL, **SETTINGS[name]}).fit(X, y)
     assert identical(vars(model.set_params(checkpoint=None)), vars(free))
 
 
@@ -131,7 +132,7 @@ def test_kinds_of_data(path, tmp_path):
 
 def test_own_validation_data(path):
     known = {"X_val": X[:20], "y_val": y[:20], "sample_weight_val": np.ones(20)}
-    model = BackpropRegressor(**SMALL, checkpoint=path)
+    model = classic(**SMALL, checkpoint=path)
     model.fit(X, y, **known)
     model.fit(X, y, **known)
     with pytest.raises(ValueError, match=r"X_val was 20 x 3 float64 of CRC .* and is None"):
@@ -154,7 +155,7 @@ options = {"hidden_layer_sizes": (20,), "max_iter": 240, "random_state": 0, "che
            "early_stopping": True, "n_iter_no_change": np.inf, "tol": 0.0}
 
 def script(name):
-    model = BackpropRegressor(**options, checkpoint=os.path.join(folder, name))
+    model = classic(**options, checkpoint=os.path.join(folder, name))
     model.fit(X, X[:, 0] * X[:, 1]).save(os.path.join(folder, f"{name}.saved"))
 
 def child(name):
@@ -291,7 +292,7 @@ def test_verbose_and_max_time_may_be_others(path, tmp_path, capsys):
 
 def test_other_files_are_refused(path):
     fit(path)
-    BackpropRegressor(**SMALL).fit(X, y).save(path)
+    classic(**SMALL).fit(X, y).save(path)
     with pytest.raises(ValueError, match="is a saved model and no checkpoint"):
         fit(path)
     path.write_bytes(path.read_bytes()[:-1])
@@ -300,7 +301,7 @@ def test_other_files_are_refused(path):
     with pytest.raises(ValueError, match="warm_start=False"):
         fit(path, warm_start=True)
     with pytest.raises(ValueError, match="checkpoint"):
-        fit_many([BackpropRegressor(checkpoint=path), BackpropRegressor()], X, y)
+        fit_many([classic(checkpoint=path), classic()], X, y)
 
 
 @pytest.mark.parametrize(
@@ -450,7 +451,7 @@ def test_an_interrupt_keeps_the_checkpoint(path, tmp_path, monkeypatch):
     from skbackprop.monitoring import Watch
 
     monkeypatch.setattr(Watch, "_print", Interrupts())
-    model = BackpropRegressor(**SMALL, checkpoint=path, verbose=True)
+    model = classic(**SMALL, checkpoint=path, verbose=True)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert model.n_iter_ == 8 and BackpropRegressor.load(path).n_iter_ == 6
@@ -467,12 +468,12 @@ def test_an_unfinished_checkpoint_is_a_model(path):
 
 
 def test_partial_fit_does_not_look_at_it(path):
-    BackpropRegressor(**SMALL, checkpoint=path).partial_fit(X, y)
+    classic(**SMALL, checkpoint=path).partial_fit(X, y)
     assert not path.exists()
 
 
 def test_folds_are_other_data(path):
-    model = BackpropRegressor(**SMALL, checkpoint=str(path))
+    model = classic(**SMALL, checkpoint=str(path))
     assert clone(model).checkpoint == str(path)
     with pytest.raises(ValueError, match="of another fit"):
         cross_val_score(model, X, y, cv=3, error_score="raise")
@@ -491,7 +492,7 @@ import sys
 from sklearn.datasets import load_diabetes
 from skbackprop import BackpropRegressor
 X, y = load_diabetes(return_X_y=True)
-model = BackpropRegressor(max_iter=100000, tol=0, n_iter_no_change=100000, random_state=0,
+model = classic(max_iter=100000, tol=0, n_iter_no_change=100000, random_state=0,
                           checkpoint=sys.argv[1], checkpoint_every=1, verbose=True)
 model.fit(X, y)
 """

@@ -1,9 +1,9 @@
 """scikit-learn's own checks, for the defaults and for every solver, loss and option."""
 
 import pytest
+from own import classic
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skbackprop import BackpropRegressor
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
 
@@ -11,19 +11,19 @@ from skbackprop.optimizers import OPTIMIZERS
 QUICK = {"learning_rate_init": 0.01, "max_iter": 100}
 
 ESTIMATORS = [
-    BackpropRegressor(),
-    *(BackpropRegressor(solver=solver, **QUICK) for solver in [*OPTIMIZERS, "lbfgs"]),
+    classic(),
+    *(classic(solver=solver, **QUICK) for solver in [*OPTIMIZERS, "lbfgs"]),
     # Of 100 units a step takes as long as a hundred of lbfgs.
-    BackpropRegressor(solver="lm", hidden_layer_sizes=(10,), max_iter=100),
-    *(BackpropRegressor(loss=loss, **QUICK) for loss in LOSSES),
-    *(BackpropRegressor(loss=loss, solver="lbfgs", max_iter=100) for loss in LOSSES),
-    BackpropRegressor(dropout=0.1),
-    BackpropRegressor(standardize=False),
-    BackpropRegressor(standardize=False, solver="lbfgs"),
-    BackpropRegressor(dtype="float32"),
-    BackpropRegressor(fit_intercept=False),
-    BackpropRegressor(hidden_layer_sizes="32-16", activation=["gelu", "tanh"]),
-    BackpropRegressor(learning_rate="cosine", clip_norm=1.0, **QUICK),
+    classic(solver="lm", hidden_layer_sizes=(10,), max_iter=100),
+    *(classic(loss=loss, **QUICK) for loss in LOSSES),
+    *(classic(loss=loss, solver="lbfgs", max_iter=100) for loss in LOSSES),
+    classic(dropout=0.1),
+    classic(standardize=False),
+    classic(standardize=False, solver="lbfgs"),
+    classic(dtype="float32"),
+    classic(fit_intercept=False),
+    classic(hidden_layer_sizes="32-16", activation=["gelu", "tanh"]),
+    classic(learning_rate="cosine", clip_norm=1.0, **QUICK),
 ]
 
 WEIGHT_EQUIVALENCE = (
@@ -65,4 +65,4 @@ def test_sklearn_checks_that_are_not_in_its_list(name):
     check = getattr(estimator_checks, name, None)
     if check is None:
         pytest.skip("this scikit-learn does not have it")
-    check("BackpropRegressor", BackpropRegressor(max_iter=5))
+    check("BackpropRegressor", classic(max_iter=5))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from beside import PATIENCE, in_child, in_threads, needs_fork
+from own import classic
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
@@ -34,7 +35,7 @@ def table(n=90, columns=4, seed=0):
 
 def fitted(hidden=(8,), columns=4, **options):
     options = {"hidden_layer_sizes": hidden, **SETTINGS, **options}
-    return BackpropRegressor(**options).fit(*table(columns=columns))
+    return classic(**options).fit(*table(columns=columns))
 
 
 def repeated_while(training, *others):
@@ -212,8 +213,8 @@ def own_errors(how, X, y):
     with np.errstate(**how):
         before = np.geterr()
         for seed in range(5):
-            BackpropRegressor(**SETTINGS | {"random_state": seed}).fit(X, y).predict(X)
-        model = BackpropRegressor(**SETTINGS)
+            classic(**SETTINGS | {"random_state": seed}).fit(X, y).predict(X)
+        model = classic(**SETTINGS)
         for _ in range(5):
             model.partial_fit(X, y).score(X, y)
         assert np.geterr() == before, how

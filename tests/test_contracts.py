@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from own import classic
 
-from skbackprop import BackpropRegressor, check_activation, check_loss
+from skbackprop import check_activation, check_loss
 from skbackprop.activations import ACTIVATIONS, Activation, LeakyReLU, Mish
 from skbackprop.losses import LOSSES, Gamma, Huber, Loss, Poisson
 
@@ -340,7 +341,7 @@ def test_what_is_no_activation_is_refused_as_fit_refuses_it(wrong):
     with pytest.raises((TypeError, ValueError), match="activation must be one of") as said:
         check_activation(wrong)
     with pytest.raises(said.type, match="activation must be one of"):
-        BackpropRegressor(activation=wrong).fit([[0.0], [1.0]], [0.0, 1.0])
+        classic(activation=wrong).fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 @pytest.mark.parametrize("wrong", [None, 3, Square, "square", np.sin])

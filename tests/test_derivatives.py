@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from allocation import peak_memory
+from own import classic
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from skbackprop import BackpropRegressor
 from skbackprop.activations import ACTIVATIONS, ELU, CustomActivation, Tanh
 from skbackprop.effects import MarginalEffects
 
@@ -32,7 +32,7 @@ def rng():
 
 def fitted(target=Y, **params):
     options = {"hidden_layer_sizes": (6, 5), "activation": "tanh", "max_iter": 20}
-    return BackpropRegressor(**{**options, "random_state": 0, **params}).fit(X, target)
+    return classic(**{**options, "random_state": 0, **params}).fit(X, target)
 
 
 def differences(f, X, step=1e-3):
@@ -209,7 +209,7 @@ def test_kinds_of_X_and_names():
     expected = model.predict_gradient(X)
     for kind in (sparse.csr_matrix(X), sparse.csc_array(X), X.tolist(), np.asfortranarray(X)):
         np.testing.assert_array_equal(model.predict_gradient(kind), expected)
-    named = BackpropRegressor(**model.get_params()).fit(frame, y)
+    named = classic(**model.get_params()).fit(frame, y)
     np.testing.assert_allclose(named.predict_gradient(frame), expected, rtol=1e-9)
     for method in (named.predict_gradient, named.predict_hessian, named.marginal_effects):
         with pytest.raises(ValueError, match="feature names"):
@@ -223,7 +223,7 @@ def test_kinds_of_X_and_names():
 def test_before_fit():
     for method in ("predict_gradient", "predict_hessian", "marginal_effects"):
         with pytest.raises(NotFittedError):
-            getattr(BackpropRegressor(), method)(X)
+            getattr(classic(), method)(X)
 
 
 def test_float32():
@@ -242,7 +242,7 @@ def test_float32():
 @pytest.mark.parametrize("x_unit", [2.0**-900, 2.0**900])
 @pytest.mark.parametrize("y_unit", [2.0**-900, 2.0**900])
 def test_units_go_with_the_derivatives(x_unit, y_unit):
-    model, other = fitted(y), BackpropRegressor()
+    model, other = fitted(y), classic()
     other.__dict__ = vars(model) | {
         "X_shift_": model.X_shift_ * x_unit,
         "X_scale_": model.X_scale_ * x_unit,
@@ -285,7 +285,7 @@ def test_rows_are_taken_block_by_block():
 
 def test_a_refit_in_another_thread_leaves_a_gradient_whole():
     model, tables = fitted(y), [(X, y), (np.c_[X, X], -y)]
-    fits = [fitted(y), BackpropRegressor(**model.get_params()).fit(*tables[1])]
+    fits = [fitted(y), classic(**model.get_params()).fit(*tables[1])]
     expected = [m.predict_gradient(t[0]).tobytes() for m, t in zip(fits, tables, strict=True)]
     over = threading.Event()
 
@@ -347,7 +347,7 @@ def test_effects_of_a_linear_model_are_its_coefficients():
 def test_a_constant_elasticity_is_found(rng):
     """Of y = 7 x0² / x1, whose elasticities are 2 and -1 everywhere."""
     P = rng.uniform(1, 2, (300, 2))
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(8,), activation="tanh", solver="lm", alpha=1e-6, random_state=0
     ).fit(P, 7 * P[:, 0] ** 2 / P[:, 1])
     np.testing.assert_allclose(model.marginal_effects(P)["elasticity"], [2, -1], atol=0.02)
@@ -365,7 +365,7 @@ def test_there_is_no_elasticity_at_a_prediction_of_0():
 
 def test_the_table_is_printed_pickled_and_a_frame():
     frame = pd.DataFrame(X, columns=["age", "a long name", "c"])
-    model = BackpropRegressor(max_iter=5, random_state=0).fit(frame, y)
+    model = classic(max_iter=5, random_state=0).fit(frame, y)
     table = model.marginal_effects(frame)
     lines = repr(table).splitlines()
     assert lines[0].split() == ["feature", "effect", "std", "elasticity"]
@@ -374,10 +374,10 @@ def test_the_table_is_printed_pickled_and_a_frame():
     again = pickle.loads(pickle.dumps(table))
     assert type(again) is MarginalEffects and repr(again) == repr(table)
     assert list(pd.DataFrame(table).columns) == lines[0].split()
-    two = BackpropRegressor(max_iter=5, random_state=0).fit(frame, Y).marginal_effects(frame)
+    two = classic(max_iter=5, random_state=0).fit(frame, Y).marginal_effects(frame)
     assert two["output"].tolist() == [0, 0, 0, 1, 1, 1]
     assert two["feature"].tolist() == 2 * list(frame.columns)
-    gradient = BackpropRegressor(max_iter=5, random_state=0).fit(frame, Y).predict_gradient(frame)
+    gradient = classic(max_iter=5, random_state=0).fit(frame, Y).predict_gradient(frame)
     np.testing.assert_allclose(two["effect"], gradient.mean(axis=0).T.ravel(), rtol=1e-12)
 
 

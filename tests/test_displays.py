@@ -7,13 +7,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from own import classic
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import Ridge
 
 import skbackprop
 from skbackprop import (
     ActivationDisplay,
-    BackpropRegressor,
     GradientFlowDisplay,
     LossCurveDisplay,
     MarginalEffectsDisplay,
@@ -47,7 +47,7 @@ def fitted(X, y, **params):
     params = {"hidden_layer_sizes": (8,), "max_iter": 12, "random_state": 0} | params
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return BackpropRegressor(**params).fit(X, y)
+        return classic(**params).fit(X, y)
 
 
 def assert_no_overlap(texts):
@@ -66,7 +66,7 @@ def assert_no_overlap(texts):
 @pytest.mark.parametrize("display", OF_FITTED)
 def test_an_estimator_that_is_not_fitted_or_another_one_is_refused(display, plt):
     with pytest.raises(NotFittedError):
-        display.from_estimator(BackpropRegressor())
+        display.from_estimator(classic())
     with pytest.raises(TypeError, match=r"must be a BackpropRegressor .*pipeline\[-1\]"):
         display.from_estimator(Ridge())
     assert not plt.get_fignums()
@@ -75,7 +75,7 @@ def test_an_estimator_that_is_not_fitted_or_another_one_is_refused(display, plt)
 def test_marginal_effects_and_gradient_flow_refuse_them_too():
     X, y = data()
     with pytest.raises(NotFittedError):
-        MarginalEffectsDisplay.from_estimator(BackpropRegressor(), X)
+        MarginalEffectsDisplay.from_estimator(classic(), X)
     with pytest.raises(TypeError, match="must be a BackpropRegressor"):
         GradientFlowDisplay.from_estimator(Ridge(), X, y)
 
@@ -216,7 +216,7 @@ def test_a_stream_is_numbered_by_its_calls(monkeypatch):
 
     monkeypatch.setattr(fitting, "STREAM", 5)
     X, y = data()
-    model = BackpropRegressor(hidden_layer_sizes=(4,), random_state=0)
+    model = classic(hidden_layer_sizes=(4,), random_state=0)
     for _ in range(8):
         model.partial_fit(X, y)
     display = LossCurveDisplay.from_estimator(model)
@@ -229,7 +229,7 @@ def test_a_stream_is_numbered_by_its_calls(monkeypatch):
 @pytest.mark.parametrize("params", [{}, {"solver": "lbfgs"}, {"dropout": 0.3}, {"alpha": 3.0}])
 def test_norms_are_those_of_the_gradient_and_the_estimator_is_left_alone(params):
     X, y = data()
-    model = BackpropRegressor(hidden_layer_sizes=(6, 5), max_iter=4, random_state=0, **params)
+    model = classic(hidden_layer_sizes=(6, 5), max_iter=4, random_state=0, **params)
     display = GradientFlowDisplay.from_estimator(model, X, y)
     assert not hasattr(model, "theta_") and model.get_params()["max_iter"] == 4
     reference = fitted(X, y, **params | {"hidden_layer_sizes": (6, 5), "max_iter": 4})
@@ -245,12 +245,10 @@ def test_norms_are_those_of_the_gradient_and_the_estimator_is_left_alone(params)
 
 def test_a_deep_network_has_a_colour_bar_and_a_divergence_is_drawn():
     X, y = data()
-    deep = BackpropRegressor(hidden_layer_sizes=(4,) * 10, max_iter=2, random_state=0)
+    deep = classic(hidden_layer_sizes=(4,) * 10, max_iter=2, random_state=0)
     display = GradientFlowDisplay.from_estimator(deep, X, y)
     assert len(display.lines_) == 11 and len(display.figure_.axes) == 2
-    wild = BackpropRegressor(
-        hidden_layer_sizes=(4,), solver="sgd", learning_rate_init=1e6, max_iter=9
-    )
+    wild = classic(hidden_layer_sizes=(4,), solver="sgd", learning_rate_init=1e6, max_iter=9)
     assert len(GradientFlowDisplay.from_estimator(wild, X, y).norms) > 1
 
 

@@ -6,11 +6,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from own import classic
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 
-from skbackprop import BackpropRegressor
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.divergence import Measure, loss_of_mean, mean_loss, measure
 from skbackprop.feed import Data
@@ -95,9 +95,7 @@ def test_a_rate_without_hope_is_an_error_at_once(data, solver, rate):
         passes.append(progress)
         return 1.0
 
-    model = BackpropRegressor(
-        solver=solver, learning_rate_init=rate, learning_rate=counted, random_state=0
-    )
+    model = classic(solver=solver, learning_rate_init=rate, learning_rate=counted, random_state=0)
     with pytest.raises(ValueError, match=r"(?i)epoch \d\b.*learning_rate_init"):
         model.fit(*data)
     assert not hasattr(model, "theta_") and len(passes) <= 5  # a step each, of 200 epochs
@@ -106,9 +104,7 @@ def test_a_rate_without_hope_is_an_error_at_once(data, solver, rate):
 @every_optimizer
 @pytest.mark.parametrize("rate", RATES)
 def test_with_early_stopping_it_is_the_mean_and_a_warning(data, solver, rate):
-    model = BackpropRegressor(
-        solver=solver, learning_rate_init=rate, early_stopping=True, random_state=0
-    )
+    model = classic(solver=solver, learning_rate_init=rate, early_stopping=True, random_state=0)
     with pytest.warns(ConvergenceWarning, match=r"diverged in epoch \d\b.*learning_rate_init"):
         model.fit(*data)
     assert r2_score(data[1], model.predict(data[0])) > -0.01
@@ -121,7 +117,7 @@ def test_a_training_that_goes_astray_late_falls_back(data, solver, early_stoppin
     def rate(progress):
         return 1.0 if progress < 0.5 else 1e12
 
-    model = BackpropRegressor(
+    model = classic(
         solver=solver, learning_rate=rate, learning_rate_init=0.01, max_iter=100, random_state=0,
         early_stopping=early_stopping, n_iter_no_change=np.inf, warm_start=True,
     )  # fmt: skip
@@ -136,7 +132,7 @@ def test_a_training_that_goes_astray_late_falls_back(data, solver, early_stoppin
 
 
 def test_a_refit_that_diverges_leaves_the_old_model(data):
-    model = BackpropRegressor(max_iter=5, random_state=0).fit(*data)
+    model = classic(max_iter=5, random_state=0).fit(*data)
     model.set_params(learning_rate_init=1e3)
     before = pickle.dumps(model)
     for train in (model.fit, model.partial_fit):
@@ -149,7 +145,7 @@ def test_a_refit_that_diverges_leaves_the_old_model(data):
 @pytest.mark.parametrize("cause", ["X", "y"])
 def test_a_batch_that_ruins_the_moments_is_refused(data, solver, cause):
     X, y = data
-    model = BackpropRegressor(solver=solver, random_state=0).partial_fit(X, y)
+    model = classic(solver=solver, random_state=0).partial_fit(X, y)
     before = pickle.dumps(model)
     with pytest.raises(ValueError, match=r"non-finite|diverged"):
         model.partial_fit(X * (1e200 if cause == "X" else 1), y * (1e200 if cause == "y" else 1))
@@ -160,7 +156,7 @@ def test_a_batch_that_ruins_the_moments_is_refused(data, solver, cause):
 @pytest.mark.parametrize("solver", [*OPTIMIZERS, *FULL_BATCH])
 def test_a_model_that_is_worse_than_the_mean_says_so(data, solver):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         solver=solver, max_iter=1, learning_rate_init=1e-9, random_state=0, standardize=False,
         max_fun=1,
     )  # fmt: skip
@@ -175,7 +171,7 @@ def test_a_model_that_is_worse_than_the_mean_says_so(data, solver):
 def test_an_ordinary_training_is_left_alone(data, loss, solver):
     X, y = data
     y = np.exp(y / 4) if LOSSES[loss].positive else y
-    model = BackpropRegressor(loss, solver=solver, random_state=0, learning_rate_init=0.01)
+    model = classic(loss, solver=solver, random_state=0, learning_rate_init=0.01)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y)
@@ -202,9 +198,9 @@ class Interrupted:
 def test_ctrl_c_keeps_the_best_epoch(data, solver):
     """Here the last one that ended: the fit of as many epochs, bit for bit."""
     settings = {"solver": solver, "batch_size": 200, "random_state": 0, "n_iter_no_change": np.inf}
-    whole = BackpropRegressor(**settings, max_iter=7).fit(*data)
+    whole = classic(**settings, max_iter=7).fit(*data)
     assert whole.best_loss_ == whole.loss_  # it falls in every epoch
-    model = BackpropRegressor(**settings, max_iter=50, learning_rate=Interrupted(7))
+    model = classic(**settings, max_iter=50, learning_rate=Interrupted(7))
     with pytest.raises(KeyboardInterrupt):
         model.fit(*data)
     assert model.n_iter_ == 7 and model.loss_curve_ == whole.loss_curve_
@@ -212,7 +208,7 @@ def test_ctrl_c_keeps_the_best_epoch(data, solver):
 
 
 def test_ctrl_c_stops_a_cross_validation(data):
-    model = BackpropRegressor(batch_size=200, max_iter=5, learning_rate=Interrupted(3))
+    model = classic(batch_size=200, max_iter=5, learning_rate=Interrupted(3))
     with pytest.raises(KeyboardInterrupt):
         cross_val_score(model, *data, error_score=0.0)
 
@@ -221,7 +217,7 @@ def test_a_stream_that_jumps_is_told():
     """Not a reason to refuse a call; but the model is worse than the mean."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 3))
-    model = BackpropRegressor(random_state=0)
+    model = classic(random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(5):

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from own import CubeError, Sine
+from own import CubeError, Sine, classic
 from scipy import sparse
 
-from skbackprop import BackpropRegressor, calculus, check_gradients, notation, rendering, trained
+from skbackprop import calculus, check_gradients, notation, rendering, trained
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES
 from skbackprop.model import model_of
@@ -25,7 +25,7 @@ WEIGHT = rng.uniform(0.2, 3, 12)
 
 def fitted(loss="squared_error", layers=(4,), activation="tanh", weight=None, **params):
     defaults = {"alpha": 1.0, "random_state": 0, "max_iter": 3, "batch_size": 12}
-    return BackpropRegressor(loss, layers, activation, **defaults | params).fit(X, Y, weight)
+    return classic(loss, layers, activation, **defaults | params).fit(X, Y, weight)
 
 
 OPTIONS = {
@@ -187,7 +187,7 @@ DATA = {
 @pytest.mark.parametrize("name", DATA)
 def test_every_kind_of_data(name):
     x, y = DATA[name]
-    model = BackpropRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0).fit(x, y)
+    model = classic(hidden_layer_sizes=(3,), max_iter=2, random_state=0).fit(x, y)
     a = model.explain_backprop(x, y)
     assert np.allclose(
         a["Z[1]"].result.value,
@@ -206,7 +206,7 @@ def test_nothing_is_changed():
 
 def test_what_is_refused():
     with pytest.raises(Exception, match="not fitted"):
-        BackpropRegressor().explain_backprop(X, Y)
+        classic().explain_backprop(X, Y)
     model = fitted()
     with pytest.raises(ValueError, match="features"):
         model.explain_backprop(X[:, :2], Y)
@@ -344,7 +344,7 @@ def test_eight_columns_of_the_longest_numbers_fit():
 def test_names_of_columns_are_no_markup():
     names = ["<b>a</b>", "b_c$|`x", "50 % & {d}"]
     table = pd.DataFrame(X, columns=names)
-    model = BackpropRegressor(hidden_layer_sizes=(2,), max_iter=2).fit(table, Y)
+    model = classic(hidden_layer_sizes=(2,), max_iter=2).fit(table, Y)
     a = model.explain_backprop(table, Y)
     assert "<b>a</b>" in str(a)
     assert "<b>a</b>" not in a._repr_html_() and "&lt;b&gt;a&lt;/b&gt;" in a._repr_html_()

@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from own import classic
 from scipy import sparse
 from sklearn.metrics import make_scorer, max_error
 
-from skbackprop import BackpropRegressor
 from skbackprop.fingerprint import ROWS, crc_of, name_of
 
 
@@ -65,7 +65,7 @@ def data(n=60):
 
 def test_a_scorer_that_has_counted_its_calls_is_the_same_one():
     """Or a warm start would forget the best epoch, and have all its patience again."""
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(5,), max_iter=2, early_stopping=True, warm_start=True,
         scoring=Scorer(-1.0), random_state=0,
     ).fit(*data())  # fmt: skip

@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from own import classic
 from scipy import sparse
 from scipy.optimize import least_squares
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 
-from skbackprop import BackpropRegressor, fit_many, fitting, memory, parameters
+from skbackprop import fit_many, fitting, memory, parameters
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.feed import Data
 from skbackprop.lbfgs import full_gradient
@@ -40,7 +41,7 @@ def rng():
 def fit(data=(X, y), weight=None, **params):
     options = {"hidden_layer_sizes": (3,), "activation": "tanh", "solver": "lm", "tol": 1e-7}
     options |= {"max_iter": 1000, "random_state": 1, "alpha": 1e-3}
-    return BackpropRegressor(**{**options, **params}).fit(*data, sample_weight=weight)
+    return classic(**{**options, **params}).fit(*data, sample_weight=weight)
 
 
 def problem(outputs=2, weighted=True, penalty=0.01, n=30, index=None, sizes=(4, 3)):

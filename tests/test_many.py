@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from own import classic
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -45,7 +46,7 @@ def stacks(monkeypatch):
 def networks(K, **options):
     """K unfitted regressors, each with a seed of its own."""
     options = {"hidden_layer_sizes": (8,), "max_iter": 20, "batch_size": 32, "tol": 0} | options
-    return [BackpropRegressor(random_state=k, **options) for k in range(K)]
+    return [classic(random_state=k, **options) for k in range(K)]
 
 
 def separately(models, X, y, sample_weight=None, rows=None, method="fit"):
@@ -258,7 +259,7 @@ def test_fitted_models_are_independent_of_each_other(data):
 def test_one_random_state_for_all(data):
     """The models are prepared in their order, as separate fits would be."""
     ours, theirs = (
-        [BackpropRegressor(max_iter=3, random_state=random_state) for _ in range(3)]
+        [classic(max_iter=3, random_state=random_state) for _ in range(3)]
         for random_state in map(np.random.RandomState, (7, 7))
     )
     for model in theirs:

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from own import classic
 from scipy import sparse
 
-from skbackprop import BackpropRegressor, memory
+from skbackprop import memory
 from skbackprop.parameters import resolve_optimizer
 
 GIB = 2**30
@@ -49,7 +50,7 @@ def there(monkeypatch):
 )
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_what_no_machine_holds_is_refused_with_its_size(data, sizes, weights, solver):
-    model = BackpropRegressor(hidden_layer_sizes=sizes, solver=solver)
+    model = classic(hidden_layer_sizes=sizes, solver=solver)
     before = dict(vars(model))
     tracemalloc.start()
     try:
@@ -68,7 +69,7 @@ def test_what_no_machine_holds_is_refused_with_its_size(data, sizes, weights, so
 def test_the_message_says_how_much_it_is_and_how_much_there_is(data, there):
     there(GIB)
     with pytest.raises(ValueError) as caught:
-        BackpropRegressor(hidden_layer_sizes=(8000, 8000), alpha=0).fit(*data)
+        classic(hidden_layer_sizes=(8000, 8000), alpha=0).fit(*data)
     weights = 6 * 8000 + 8001 * 8000 + 8001
     needed = weights * 4 * 8 + 30 * (5 + 8000 + 8000 + 1 + 8000) * 8  # theta, gradient, m, v
     assert f"{weights:,} weights" in str(caught.value)
@@ -79,7 +80,7 @@ def test_the_message_says_how_much_it_is_and_how_much_there_is(data, there):
 def test_what_is_there_is_used(data, there):
     there(GIB)
     wide = {"hidden_layer_sizes": (1500, 1500), "learning_rate_init": 1e-6}  # 90 MB
-    model = BackpropRegressor(max_iter=1, **wide).fit(*data)
+    model = classic(max_iter=1, **wide).fit(*data)
     there(0)
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         model.fit(*data)
@@ -90,13 +91,13 @@ def test_a_wide_table_is_blamed_for_the_weights_it_asks_for(there):
     there(GIB)
     X = sparse.csr_array((np.ones(30), (np.arange(30), np.arange(30))), shape=(30, 10**8))
     with pytest.raises(ValueError, match="those of the 100,000,000 features of X: take fewer"):
-        BackpropRegressor().fit(X, np.arange(30.0))
+        classic().fit(X, np.arange(30.0))
 
 
 def test_a_large_batch_is_blamed_for_the_matrices_it_asks_for(there):
     there(2**27)
     X = np.zeros((10**5, 2))
-    model = BackpropRegressor(batch_size=10**5, hidden_layer_sizes=(500,))
+    model = classic(batch_size=10**5, hidden_layer_sizes=(500,))
     with pytest.raises(ValueError, match="the 100000 rows of a batch: take a smaller batch_size"):
         model.fit(X, X[:, 0])
 
@@ -119,7 +120,7 @@ def test_a_large_batch_is_blamed_for_the_matrices_it_asks_for(there):
 def test_the_estimate_is_below_what_training_takes(data, params, vectors, dtype):
     params |= {"dtype": dtype, "hidden_layer_sizes": (700, 700), "max_iter": 2}
     params = {"alpha": 0, "learning_rate_init": 1e-6, **params}
-    model = BackpropRegressor(**params)
+    model = classic(**params)
     optimizer = resolve_optimizer(model.get_params())
     dtype = np.dtype(dtype)
     of_one = memory._bytes_of_a_weight(model.get_params(), optimizer, dtype)
@@ -134,11 +135,11 @@ def test_the_estimate_is_below_what_training_takes(data, params, vectors, dtype)
 
 def test_the_estimate_of_lbfgs_is_below_what_it_takes(data):
     params = {"solver": "lbfgs", "alpha": 0, "hidden_layer_sizes": (300, 300), "max_iter": 2}
-    given = BackpropRegressor(**params).get_params()
+    given = classic(**params).get_params()
     estimate = memory._bytes_of_a_weight(given, None, np.dtype("f8"))
     assert estimate == 3 * 8 + 27 * 8
     tracemalloc.start()
-    BackpropRegressor(**params).fit(*data)
+    classic(**params).fit(*data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert estimate * (6 * 300 + 301 * 300 + 301) < peak
@@ -149,9 +150,9 @@ def test_a_small_network_asks_nobody(data, monkeypatch):
         raise AssertionError("asked")
 
     monkeypatch.setattr(memory, "available", never)
-    BackpropRegressor(max_iter=1).fit(*data)
+    classic(max_iter=1).fit(*data)
     with pytest.raises(AssertionError, match="asked"):
-        BackpropRegressor(hidden_layer_sizes=(2000, 2000), max_iter=1).fit(*data)
+        classic(hidden_layer_sizes=(2000, 2000), max_iter=1).fit(*data)
 
 
 def test_a_user_s_optimizer_is_not_called_to_find_out(data):
@@ -165,7 +166,7 @@ def test_a_user_s_optimizer_is_not_called_to_find_out(data):
         def step(self, theta, gradient, learning_rate, state):
             theta -= learning_rate * gradient
 
-    BackpropRegressor(solver=Own(), hidden_layer_sizes=(3,), max_iter=1).fit(*data)
+    classic(solver=Own(), hidden_layer_sizes=(3,), max_iter=1).fit(*data)
     assert calls == [6 * 3 + 4]
 
 

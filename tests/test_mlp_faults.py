@@ -9,10 +9,9 @@ import warnings
 
 import numpy as np
 import pytest
+from own import classic
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
-
-from skbackprop import BackpropRegressor
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def test_01_multi_output_gradient_is_that_of_the_reported_loss(n_outputs):
     rng = np.random.default_rng(1)
     X, Y = rng.standard_normal((50, 3)), rng.standard_normal((50, n_outputs))
     rate = 1e-6
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(4,), activation="tanh", solver="sgd", momentum=0, batch_size=50,
         learning_rate_init=rate, standardize=False, shuffle=False, alpha=0, random_state=0,
         warm_start=True, max_iter=1, tol=0,
@@ -47,7 +46,7 @@ def test_01_multi_output_gradient_is_that_of_the_reported_loss(n_outputs):
 @pytest.mark.parametrize("y_dtype", [np.float64, np.int64])
 def test_02_float32_inputs_train_in_float32(data, solver, y_dtype):
     X, y = data
-    model = BackpropRegressor(solver=solver, max_iter=3, random_state=0)
+    model = classic(solver=solver, max_iter=3, random_state=0)
     model.fit(X.astype(np.float32), (10 * y).astype(y_dtype))
     arrays = [v for v in model._training["optimizer"].values() if isinstance(v, np.ndarray)]
     assert {a.dtype for a in [model.theta_, *model.coefs_, *arrays]} == {np.dtype(np.float32)}
@@ -56,10 +55,10 @@ def test_02_float32_inputs_train_in_float32(data, solver, y_dtype):
 
 def test_03_multi_output_tag_and_column_targets(data):
     X, y = data
-    assert BackpropRegressor().__sklearn_tags__().target_tags.multi_output
+    assert classic().__sklearn_tags__().target_tags.multi_output
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = BackpropRegressor(max_iter=300, learning_rate_init=0.01, tol=1e-2, random_state=0)
+        model = classic(max_iter=300, learning_rate_init=0.01, tol=1e-2, random_state=0)
         column = model.fit(X, y[:, None]).predict(X)
     assert column.shape == (len(X), 1)
     assert np.array_equal(column[:, 0], model.fit(X, y).predict(X))
@@ -71,7 +70,7 @@ def test_04_alpha_means_the_same_at_every_batch_size(data):
     norms = []
     full_batch = [("lbfgs", "auto"), ("lm", "auto")]
     for solver, batch_size in [*full_batch, ("sgd", 120), ("sgd", 20), ("sgd", 5)]:
-        model = BackpropRegressor(
+        model = classic(
             hidden_layer_sizes=(), solver=solver, alpha=50, batch_size=batch_size, momentum=0,
             learning_rate="cosine", learning_rate_init=0.05, max_iter=400, tol=0, random_state=0,
             n_iter_no_change=np.inf,
@@ -84,7 +83,7 @@ def test_04_alpha_means_the_same_at_every_batch_size(data):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_05_divergence_is_noticed_at_once(data, early_stopping):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         solver="sgd", activation="identity", learning_rate_init=1e30, standardize=False,
         early_stopping=early_stopping, max_iter=60, random_state=0,
     )  # fmt: skip
@@ -107,7 +106,7 @@ def test_06_weights_are_unbiased_at_every_batch_size(batch_size):
     """
     X, y = np.zeros((200, 1)), np.repeat([0.0, 1.0], 100)
     weight = np.repeat([100.0, 1.0], 100)
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(), solver="sgd", momentum=0, batch_size=batch_size, alpha=0,
         learning_rate="cosine", learning_rate_init=0.05, max_iter=200, tol=0,
         n_iter_no_change=np.inf, standardize=False, random_state=0,
@@ -120,22 +119,22 @@ def test_06b_zero_and_negative_weights(data):
     weight = np.ones(len(X))
     weight[::2] = 0
     kwargs = {"batch_size": 1, "max_iter": 3, "random_state": 0, "early_stopping": True}
-    some = BackpropRegressor(**kwargs).fit(X, y, sample_weight=weight)
+    some = classic(**kwargs).fit(X, y, sample_weight=weight)
     # A row of weight 0 is no row, whatever it holds.
     X_wild, y_wild = X.copy(), y.copy()
     X_wild[::2], y_wild[::2] = 1e200, -1e200
-    wild = BackpropRegressor(**kwargs).fit(X_wild, y_wild, sample_weight=weight)
+    wild = classic(**kwargs).fit(X_wild, y_wild, sample_weight=weight)
     assert np.array_equal(some.theta_, wild.theta_)
     weight[0] = -1
     with pytest.raises(ValueError, match="sample_weight must not have negative weights"):
-        BackpropRegressor().fit(X, y, sample_weight=weight)
+        classic().fit(X, y, sample_weight=weight)
 
 
 def test_06c_reported_loss_is_the_weighted_objective(data):
     X, y = data
     rng = np.random.default_rng(5)
     weight = rng.integers(1, 100, len(y)).astype(float)
-    model = BackpropRegressor(
+    model = classic(
         solver="sgd", learning_rate_init=1e-300, batch_size=7, max_iter=1, alpha=0, random_state=0
     ).fit(X, y, sample_weight=weight)  # fmt: skip
     # The step is nothing, so the epoch's loss is that of the weights that predict.
@@ -145,7 +144,7 @@ def test_06c_reported_loss_is_the_weighted_objective(data):
 
 def test_07_second_warm_start_has_its_full_patience(data):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         solver="sgd", learning_rate_init=0.02, warm_start=True, max_iter=2000, tol=1e-3,
         random_state=0,
     )  # fmt: skip
@@ -157,7 +156,7 @@ def test_07_second_warm_start_has_its_full_patience(data):
 
 def test_07b_a_stream_uses_up_no_patience(data):
     X, y = data
-    model = BackpropRegressor(tol=1e3, warm_start=True, random_state=0)  # nothing improves by tol
+    model = classic(tol=1e3, warm_start=True, random_state=0)  # nothing improves by tol
     for _ in range(30):
         model.partial_fit(X, y)
     assert model.fit(X, y).n_iter_ > 10
@@ -165,7 +164,7 @@ def test_07b_a_stream_uses_up_no_patience(data):
 
 def test_08_a_failing_warm_start_keeps_the_best_weights(data):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         warm_start=True, early_stopping=True, learning_rate_init=0.01, max_iter=200, random_state=0
     ).fit(X, y)
     before, best = model.score(X, y), model.best_validation_score_
@@ -182,7 +181,7 @@ def test_08b_warm_starts_validate_on_the_same_rows(data):
         seen.append(tuple(y_val))
         return 0.0
 
-    model = BackpropRegressor(
+    model = classic(
         warm_start=True, early_stopping=True, scoring=scorer, max_iter=1, random_state=None
     )
     for _ in range(3):
@@ -207,7 +206,7 @@ def batches(monkeypatch):
 
 def test_09_every_partial_fit_has_its_own_order(data, batches):
     X, y = data
-    model = BackpropRegressor(batch_size=len(X), random_state=0)
+    model = classic(batch_size=len(X), random_state=0)
     for calls in range(1, 5):
         model.partial_fit(X, y)
         assert model.n_iter_ == calls
@@ -218,9 +217,9 @@ def test_09_every_partial_fit_has_its_own_order(data, batches):
 
 
 def test_10_lbfgs_has_no_partial_fit():
-    assert not hasattr(BackpropRegressor(solver="lbfgs"), "partial_fit")
-    assert not hasattr(BackpropRegressor(solver="lm"), "partial_fit")
-    assert hasattr(BackpropRegressor(), "partial_fit")
+    assert not hasattr(classic(solver="lbfgs"), "partial_fit")
+    assert not hasattr(classic(solver="lm"), "partial_fit")
+    assert hasattr(classic(), "partial_fit")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +239,7 @@ def test_10_lbfgs_has_no_partial_fit():
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_11_a_changed_architecture_is_refused_by_name(data, change, named, method):
     X, y = data
-    model = BackpropRegressor(hidden_layer_sizes=(8,), warm_start=True, max_iter=2, random_state=0)
+    model = classic(hidden_layer_sizes=(8,), warm_start=True, max_iter=2, random_state=0)
     before = model.fit(X, y).predict(X)
     model.set_params(**change)
     with pytest.raises(ValueError, match=f"cannot change {named} from"):
@@ -251,7 +250,7 @@ def test_11_a_changed_architecture_is_refused_by_name(data, change, named, metho
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_11b_changed_outputs_are_refused(data, method):
     X, y = data
-    model = BackpropRegressor(warm_start=True, max_iter=2).fit(X, np.c_[y, y])
+    model = classic(warm_start=True, max_iter=2).fit(X, np.c_[y, y])
     with pytest.raises(ValueError, match="number of outputs of y from 2 to 1"):
         getattr(model, method)(X, y)
 
@@ -261,13 +260,13 @@ def test_11b_changed_outputs_are_refused(data, method):
 )
 def test_12_targets_outside_the_domain_are_refused(loss, bad):
     with pytest.raises(ValueError, match=f"loss='{loss}' needs targets"):
-        BackpropRegressor(loss=loss).fit([[0.0], [1.0]], bad)
+        classic(loss=loss).fit([[0.0], [1.0]], bad)
 
 
 def test_13_stopping_does_not_depend_on_the_units_of_y(data):
     X, y = data
     n_iter = {
-        BackpropRegressor(random_state=0, max_iter=1000).fit(X, factor * y).n_iter_
+        classic(random_state=0, max_iter=1000).fit(X, factor * y).n_iter_
         for factor in (2.0**-30, 1.0, 2.0**30)  # powers of two: no rounding
     }
     assert len(n_iter) == 1
@@ -275,7 +274,7 @@ def test_13_stopping_does_not_depend_on_the_units_of_y(data):
 
 def test_14_partial_fit_after_a_fit_with_early_stopping(data):
     X, y = data
-    model = BackpropRegressor(early_stopping=True, max_iter=20, random_state=0).fit(X, y)
+    model = classic(early_stopping=True, max_iter=20, random_state=0).fit(X, y)
     before = model.theta_.copy()
     assert not np.array_equal(model.partial_fit(X, y).theta_, before)
 
@@ -283,7 +282,7 @@ def test_14_partial_fit_after_a_fit_with_early_stopping(data):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
 def test_15_verbose_prints_a_line_an_epoch(data, solver, capsys):
     X, y = data
-    model = BackpropRegressor(solver=solver, verbose=True, max_iter=5, random_state=0).fit(X, y)
+    model = classic(solver=solver, verbose=True, max_iter=5, random_state=0).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == model.n_iter_ and all("loss" in line for line in lines)
 
@@ -291,7 +290,7 @@ def test_15_verbose_prints_a_line_an_epoch(data, solver, capsys):
 def test_16_a_pickle_is_three_vectors_and_not_four(data):
     """theta and Adam's two moments; MLPRegressor's is 4.0 times the weights."""
     X, y = data
-    model = BackpropRegressor(hidden_layer_sizes=(200, 200), max_iter=2, early_stopping=True)
+    model = classic(hidden_layer_sizes=(200, 200), max_iter=2, early_stopping=True)
     model.fit(X, y)
     assert len(pickle.dumps(model)) < 3.3 * model.theta_.nbytes + 20_000
 
@@ -301,7 +300,7 @@ def test_16_a_pickle_is_three_vectors_and_not_four(data):
 def test_16b_the_best_weights_are_kept_twice_for_a_warm_start_alone(data, warm_start, extra):
     """A warm start compares the next epochs with them, and nothing else reads them again."""
     X, y = data
-    model = BackpropRegressor(max_iter=5, warm_start=warm_start, random_state=0, **extra)
+    model = classic(max_iter=5, warm_start=warm_start, random_state=0, **extra)
     state = model.fit(X, y)._training
     assert (state["history"]["best_theta"] is not None) == warm_start
     assert (state["theta"] is not None) == warm_start
@@ -313,7 +312,7 @@ def test_17_predict_works_in_blocks():
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20_000, 5))
-    model = BackpropRegressor(hidden_layer_sizes=(100,), max_iter=1).fit(X[:100], X[:100, 0])
+    model = classic(hidden_layer_sizes=(100,), max_iter=1).fit(X[:100], X[:100, 0])
     peaks = []
     for n in (10_000, 20_000):
         tracemalloc.start()
@@ -327,7 +326,7 @@ def test_17_predict_works_in_blocks():
 
 def test_18_no_step_rests_on_a_few_left_over_rows(data, batches):
     X, y = data
-    BackpropRegressor(batch_size=17, max_iter=1).fit(X, y)  # 120 = 7 * 17 + 1
+    classic(batch_size=17, max_iter=1).fit(X, y)  # 120 = 7 * 17 + 1
     sizes = list(map(len, batches))
     assert sum(sizes) == 120 and max(sizes) <= 17 and max(sizes) - min(sizes) <= 1
 
@@ -337,8 +336,8 @@ def test_18_no_step_rests_on_a_few_left_over_rows(data, batches):
 def test_19_warm_start_goes_on_bit_for_bit(data, solver, extra):
     X, y = data
     kwargs = {"solver": solver, "random_state": 3, "batch_size": 16, "tol": 0, **extra}
-    whole = BackpropRegressor(max_iter=40, **kwargs).fit(X, y)
-    parts = BackpropRegressor(max_iter=20, warm_start=True, **kwargs).fit(X, y)
+    whole = classic(max_iter=40, **kwargs).fit(X, y)
+    parts = classic(max_iter=20, warm_start=True, **kwargs).fit(X, y)
     parts = pickle.loads(pickle.dumps(parts)).fit(X, y)
     assert np.array_equal(whole.theta_, parts.theta_)
     assert whole.loss_curve_ == parts.loss_curve_
@@ -352,9 +351,7 @@ def test_20_the_best_weights_survive_a_time_limit(data, monkeypatch):
     for module in ("fitting", "monitoring", "training"):
         clock = f"skbackprop.{module}.perf_counter"
         monkeypatch.setattr(clock, lambda: next(ticks) / 1000)
-    model = BackpropRegressor(
-        max_time=0.5, max_iter=10**6, tol=0, n_iter_no_change=np.inf, random_state=0
-    )
+    model = classic(max_time=0.5, max_iter=10**6, tol=0, n_iter_no_change=np.inf, random_state=0)
     with pytest.warns(ConvergenceWarning, match=r"max_time=0\.5"):
         model.fit(X, y)
     assert 100 < model.n_iter_ < 500

@@ -12,6 +12,7 @@ import shutil
 import numpy as np
 import pytest
 from forge import identical, pack, unpack
+from own import classic
 
 from skbackprop import BackpropRegressor, __version__, persistence
 from skbackprop.container import FORMAT, NEEDS
@@ -95,7 +96,7 @@ def test_an_old_file_predicts_trains_on_and_is_saved_again(name, tmp_path):
 def test_a_checkpoint_goes_on(tmp_path):
     path = tmp_path / "checkpoint.skb"
     path.write_bytes((FOLDER / "v1" / "checkpoint.skb").read_bytes())
-    model = BackpropRegressor(**make["SMALL"] | make["CASES"]["checkpoint"], checkpoint=path)
+    model = classic(**make["SMALL"] | make["CASES"]["checkpoint"], checkpoint=path)
     X, y = make["data"]("checkpoint")
     assert BackpropRegressor.load(path).n_iter_ == 2
     assert model.fit(X, y).n_iter_ == BackpropRegressor.load(path).n_iter_ == 4
@@ -103,7 +104,7 @@ def test_a_checkpoint_goes_on(tmp_path):
 
 def test_a_parameter_of_a_later_version_has_its_default(monkeypatch):
     """As the entry says, and not as a constructor may say by then."""
-    names = [*BackpropRegressor().get_params(), "later"]
+    names = [*classic().get_params(), "later"]
     with pytest.raises(ValueError, match=r"lacks the parameter \['later'\]"):
         persistence.load(FOLDER / FILES[0], names)
     monkeypatch.setitem(persistence.ADDED, "later", 7)
@@ -119,7 +120,7 @@ def test_an_old_file_and_a_constructor_that_has_grown(monkeypatch, tmp_path):
             self.later = later
             BackpropRegressor.__init__(self, **params)
 
-    names = ["later", *BackpropRegressor().get_params()]
+    names = ["later", *classic().get_params()]
     monkeypatch.setitem(persistence.ADDED, "later", ["old"])
     for name in FILES:
         params, fitted, _ = persistence.load(FOLDER / name, names)

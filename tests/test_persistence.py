@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from allocation import peak_memory
 from forge import identical, pack, unpack
+from own import classic
 
 from skbackprop import (
     BackpropRegressor,
@@ -38,7 +39,7 @@ y = np.abs(X @ [1.0, -2.0, 0.5]) + 0.1
 
 def fit(data=X, target=y, **params):
     params = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0} | params
-    return BackpropRegressor(**params).fit(data, target)
+    return classic(**params).fit(data, target)
 
 
 OPTIONS = {
@@ -463,7 +464,7 @@ def test_an_array_that_nothing_asks_for(path, data):
         assert accepted(path, pack(forged, numbers | {name: bytes(8)})) is None
 
 
-@pytest.mark.parametrize("content", [pickle.dumps(BackpropRegressor()), b"", b"PK\5\6" + bytes(18)])
+@pytest.mark.parametrize("content", [pickle.dumps(classic()), b"", b"PK\5\6" + bytes(18)])
 def test_other_files_are_refused_and_not_unpickled(path, content, monkeypatch):
     monkeypatch.setattr(pickle, "load", None)
     monkeypatch.setattr(pickle, "loads", None)

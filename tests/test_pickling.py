@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from own import classic
 from scipy import sparse
 from sklearn.base import clone
 
@@ -97,7 +98,7 @@ def fitted(case, n=60, **changed):
     rate = 1e-3 if case in OPTIONS else 1e-5  # at 1e-3 an activation of exp diverges
     options = {"hidden_layer_sizes": (5,), "max_iter": 2, "batch_size": 20, "random_state": 0}
     given = options | {"learning_rate_init": rate} | CASES[case] | changed
-    model = BackpropRegressor(**copy.deepcopy(given))
+    model = classic(**copy.deepcopy(given))
     if case == "together":
         return fit_many([model, clone(model)], *data(case, n))[0]
     return model.fit(*data(case, n))
@@ -292,7 +293,7 @@ def test_weights_are_kept_once(solver, warm_start, best):
 
 
 def test_a_pickle_of_another_minor_version_is_loaded_with_a_warning(monkeypatch):
-    model = BackpropRegressor(max_iter=1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+    model = classic(max_iter=1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
     pickled = pickle.dumps(model)
     for version in ("0.2.0", "1.0.0"):
         monkeypatch.setattr("skbackprop.regressor.__version__", version)

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import sklearn
 from allocation import peak_memory
+from own import classic
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
@@ -81,7 +82,7 @@ def test_every_fitted_attribute_of_mlpregressor(data, solver, early_stopping):
     X, y = data
     kwargs = {"solver": solver, "early_stopping": early_stopping, "max_iter": 20}
     theirs = MLPRegressor(**{**kwargs, "solver": "adam" if solver == "lm" else solver}).fit(X, y)
-    ours = BackpropRegressor(**kwargs).fit(X, y)
+    ours = classic(**kwargs).fit(X, y)
     public = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
     assert all(hasattr(ours, name) for name in public), public
     for name in ("n_layers_", "n_outputs_", "out_activation_", "n_features_in_"):
@@ -112,7 +113,7 @@ def test_every_fitted_attribute_of_mlpregressor(data, solver, early_stopping):
 )
 def test_hidden_layer_sizes(data, spec, sizes):
     X, y = data
-    model = BackpropRegressor(hidden_layer_sizes=spec, max_iter=1).fit(X, y)
+    model = classic(hidden_layer_sizes=spec, max_iter=1).fit(X, y)
     assert model.layer_sizes_ == [4, *sizes, 1]
 
 
@@ -146,7 +147,7 @@ WRONG = object()  # accepted by no parameter
 )
 def test_a_bad_parameter_is_refused_by_name(data, name, value):
     X, y = data
-    model = BackpropRegressor(max_iter=2, random_state=0).fit(X, y)
+    model = classic(max_iter=2, random_state=0).fit(X, y)
     before = vars(model).copy()
     model.set_params(**{name: value})
     with pytest.raises((ValueError, TypeError), match=name):
@@ -161,13 +162,13 @@ def test_numpy_scalars_are_numbers(data, kind):
     numbers = {"alpha": kind(1), "tol": kind(0), "power_t": kind(1), "epsilon": kind(1)}
     if issubclass(kind, np.integer):
         numbers |= {"max_iter": kind(2), "batch_size": kind(9), "verbose": kind(0)}
-    BackpropRegressor(**{"max_iter": 2} | numbers | {"warm_start": np.False_}).fit(X, y)
+    classic(**{"max_iter": 2} | numbers | {"warm_start": np.False_}).fit(X, y)
 
 
 @pytest.mark.parametrize("option", [{"dropout": 0.1}, {"clip_norm": 1.0}])
 def test_what_lbfgs_cannot_do_is_not_ignored(data, option):
     with pytest.raises(ValueError, match=f"{next(iter(option))}=.*needs a mini-batch solver"):
-        BackpropRegressor(solver="lbfgs", **option).fit(*data)
+        classic(solver="lbfgs", **option).fit(*data)
 
 
 # ----- learning ------------------------------------------------------------------------
@@ -177,17 +178,17 @@ def test_what_lbfgs_cannot_do_is_not_ignored(data, option):
 def test_every_solver_learns_with_every_loss(data, solver, loss):
     X, y = data
     y = targets(loss, y)
-    model = BackpropRegressor(
+    model = classic(
         loss, (20,), "tanh", solver=solver, learning_rate_init=0.01, max_iter=300, random_state=0
     ).fit(X, y)
-    constant = BackpropRegressor(loss, (), alpha=1e12, solver="lbfgs").fit(X, y)  # no slopes
+    constant = classic(loss, (), alpha=1e12, solver="lbfgs").fit(X, y)  # no slopes
     assert model.loss_ < 0.6 * constant.loss_
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_learns(data, activation):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         "squared_error", (20,), activation, solver="lbfgs", alpha=0.1, random_state=0
     ).fit(X, y)
     linear = LinearRegression().fit(X, y).score(X, y)
@@ -200,7 +201,7 @@ def test_every_schedule_learns_with_every_mini_batch_solver(data, solver, schedu
     X, y = data
     # The plain step of sgd is shorter than those that the moments normalise.
     rate = 0.05 if solver == "sgd" else 0.02
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(20,), solver=solver, learning_rate=schedule, learning_rate_init=rate,
         power_t=0.1, max_iter=150, random_state=0,
     ).fit(X, y)  # fmt: skip
@@ -211,7 +212,7 @@ def test_every_schedule_learns_with_every_mini_batch_solver(data, solver, schedu
 def test_every_output_activation_learns_within_its_range(data, output):
     X, y = data
     y = ACTIVATIONS[output]().value(X[:, 0] - 0.5 * X[:, 1])
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(20,), activation="tanh", output_activation=output, solver="lbfgs",
         random_state=0, max_iter=300,
     ).fit(X, y)  # fmt: skip
@@ -226,7 +227,7 @@ def test_every_output_activation_learns_within_its_range(data, output):
 def test_gradient_descent_without_hidden_layers_reaches_least_squares(data):
     """W ← W - α df/dW with all rows: the closed-form solution, to 1e-6."""
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(), solver="sgd", momentum=0, batch_size=len(X), alpha=0,
         learning_rate_init=0.2, max_iter=2000, tol=0, n_iter_no_change=np.inf, random_state=0,
     ).fit(X, y)  # fmt: skip
@@ -239,7 +240,7 @@ def test_gradient_descent_without_hidden_layers_reaches_least_squares(data):
 def test_with_alpha_it_reaches_ridge(data, alpha):
     """f = 1/m ‖y - X w‖² + alpha/(2 m) ‖w‖² is Ridge's objective / m with alpha / 2."""
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(), solver="sgd", momentum=0, batch_size=len(X), alpha=alpha,
         learning_rate_init=0.2, max_iter=2000, tol=0, n_iter_no_change=np.inf, random_state=0,
         standardize=False,
@@ -255,7 +256,7 @@ def test_poisson_matches_the_glm(standardize):
     X = rng.uniform(0, 1, (300, 3))
     y = rng.poisson(np.exp(X @ [1.0, -0.5, 2.0]))
     weight = rng.uniform(0.5, 2, 300)
-    model = BackpropRegressor(
+    model = classic(
         "poisson", (), alpha=0, solver="lbfgs", tol=1e-9, max_iter=1000, standardize=standardize,
         random_state=0,  # of 60 seeds SciPy leaves the worst at 0.98e-4
     ).fit(X, y, sample_weight=weight)  # fmt: skip
@@ -267,7 +268,7 @@ def test_poisson_matches_the_glm(standardize):
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
 def test_quantile_without_hidden_layers_matches_the_linear_program(data, quantile):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         "quantile", (), quantile=quantile, alpha=0, learning_rate="cosine", batch_size=32,
         learning_rate_init=0.02, max_iter=600, tol=0, n_iter_no_change=np.inf, random_state=0,
     ).fit(X, y)  # fmt: skip
@@ -279,12 +280,12 @@ def test_quantile_without_hidden_layers_matches_the_linear_program(data, quantil
 
 def test_dropout_and_clipping_take_part(data):
     X, y = data
-    plain = BackpropRegressor(max_iter=5, random_state=0).fit(X, y).theta_
+    plain = classic(max_iter=5, random_state=0).fit(X, y).theta_
     for option in ({"dropout": 0.3}, {"clip_norm": 1e-3}):
         assert not np.array_equal(
-            BackpropRegressor(max_iter=5, random_state=0, **option).fit(X, y).theta_, plain
+            classic(max_iter=5, random_state=0, **option).fit(X, y).theta_, plain
         )
-    assert BackpropRegressor(dropout=0.1, max_iter=400, random_state=0).fit(X, y).score(X, y) > 0.7
+    assert classic(dropout=0.1, max_iter=400, random_state=0).fit(X, y).score(X, y) > 0.7
 
 
 # ----- units ---------------------------------------------------------------------------
@@ -297,7 +298,7 @@ def test_dropout_and_clipping_take_part(data):
 )
 def test_units_do_not_matter(data, solver, units):
     X, y = data
-    model = BackpropRegressor(solver=solver, random_state=0, max_iter=100)
+    model = classic(solver=solver, random_state=0, max_iter=100)
     plain = model.fit(X, y).score(X, y)
     X_new, y_new = {
         "X dollars": (X * 1e5, y),
@@ -317,7 +318,7 @@ def test_losses_are_in_the_caller_s_units(data):
     X, y = data
     factor = 2.0**20
     for loss, degree in [("squared_error", 2), ("absolute_error", 1), ("huber", 2)]:
-        model = BackpropRegressor(loss, max_iter=5, random_state=0, early_stopping=True)
+        model = classic(loss, max_iter=5, random_state=0, early_stopping=True)
         curve, validation = model.fit(X, y).loss_curve_, model.validation_loss_curve_
         model.fit(X, factor * y)
         np.testing.assert_allclose(model.loss_curve_, np.multiply(curve, factor**degree), rtol=1e-9)
@@ -328,7 +329,7 @@ def test_losses_are_in_the_caller_s_units(data):
 
 def test_the_reported_validation_loss_is_the_mean_squared_error(data):
     X, y = data
-    model = BackpropRegressor(max_iter=3, random_state=0).fit(X[:100], 1e3 * y[:100])
+    model = classic(max_iter=3, random_state=0).fit(X[:100], 1e3 * y[:100])
     model.fit(X[:100], 1e3 * y[:100], X_val=X[100:], y_val=1e3 * y[100:])
     error = np.mean((model.predict(X[100:]) - 1e3 * y[100:]) ** 2)
     assert model.validation_loss_curve_[-1] == pytest.approx(error, rel=1e-9)
@@ -342,7 +343,7 @@ def test_the_reported_validation_loss_is_the_mean_squared_error(data):
 def test_constant_columns_and_targets(data, solver, value):
     X = data[0].copy()
     X[:, 1] = value
-    model = BackpropRegressor(solver=solver, max_iter=100, random_state=0, early_stopping=True)
+    model = classic(solver=solver, max_iter=100, random_state=0, early_stopping=True)
     model.fit(X, np.full(len(X), value))
     np.testing.assert_allclose(model.predict(X), value, rtol=1e-12)
     assert np.isfinite(model.loss_curve_).all()
@@ -350,7 +351,7 @@ def test_constant_columns_and_targets(data, solver, value):
 
 def test_coefs_are_the_network_on_raw_data(data):
     X, y = 50 + 1e3 * data[0], 1e4 + 100 * data[1]
-    model = BackpropRegressor(hidden_layer_sizes=(6, 5), activation="tanh", max_iter=50).fit(X, y)
+    model = classic(hidden_layer_sizes=(6, 5), activation="tanh", max_iter=50).fit(X, y)
     A = X
     for W, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
         A = np.tanh(A @ W + b)
@@ -360,7 +361,7 @@ def test_coefs_are_the_network_on_raw_data(data):
 
 def test_without_intercepts_nothing_is_centred(data):
     X, y = data
-    model = BackpropRegressor(fit_intercept=False, max_iter=20).fit(X + 5, y + 5)
+    model = classic(fit_intercept=False, max_iter=20).fit(X + 5, y + 5)
     assert model.X_shift_ is None and model.y_shift_ is None
     assert model.predict(np.zeros((1, 4)))[0] == 0  # g(0) = 0 all the way
     assert all((b == 0).all() for b in model.intercepts_)
@@ -377,9 +378,9 @@ def test_integer_weights_are_repeated_rows(data, solver, loss):
     kwargs = {"solver": solver, "batch_size": 10**6, "max_iter": 20, "random_state": 0, "tol": 0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        weighted = BackpropRegressor(loss, (7,), "tanh", **kwargs).fit(X, y, sample_weight=weight)
+        weighted = classic(loss, (7,), "tanh", **kwargs).fit(X, y, sample_weight=weight)
         rows = np.repeat(np.arange(len(y)), weight)
-        repeated = BackpropRegressor(loss, (7,), "tanh", **kwargs).fit(X[rows], y[rows])
+        repeated = classic(loss, (7,), "tanh", **kwargs).fit(X[rows], y[rows])
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
 
@@ -388,8 +389,8 @@ def test_a_common_factor_of_the_weights_changes_nothing_but_alpha(data):
     X, y = data
     weight = np.random.default_rng(1).uniform(0.5, 2, len(y))
     kwargs = {"max_iter": 20, "random_state": 0, "batch_size": 16}
-    one = BackpropRegressor(alpha=1.0, **kwargs).fit(X, y, sample_weight=weight)
-    two = BackpropRegressor(alpha=4.0, **kwargs).fit(X, y, sample_weight=4 * weight)
+    one = classic(alpha=1.0, **kwargs).fit(X, y, sample_weight=weight)
+    two = classic(alpha=4.0, **kwargs).fit(X, y, sample_weight=4 * weight)
     np.testing.assert_allclose(one.predict(X), two.predict(X), rtol=1e-9)
 
 
@@ -404,7 +405,7 @@ def test_a_common_factor_of_the_weights_changes_nothing_but_alpha(data):
 )
 def test_bad_weights_are_refused(data, weight, message):
     with pytest.raises(ValueError, match=f"(?s)sample_weight.*{message}"):
-        BackpropRegressor().fit(*data, sample_weight=weight)
+        classic().fit(*data, sample_weight=weight)
 
 
 # ----- validation and early stopping ---------------------------------------------------
@@ -414,7 +415,7 @@ def test_bad_weights_are_refused(data, weight, message):
 def test_early_stopping_restores_the_best_epoch(data, solver):
     X, y = data
     sizes = (20, 20) if solver == "lm" else (100, 100)
-    model = BackpropRegressor(
+    model = classic(
         solver=solver, hidden_layer_sizes=sizes, early_stopping=True, alpha=0, random_state=1,
         learning_rate_init=0.01, max_iter=500, tol=0,
     )  # fmt: skip
@@ -431,7 +432,7 @@ def test_early_stopping_restores_the_best_epoch(data, solver):
 @pytest.mark.parametrize("scoring", ["neg_mean_absolute_error", "r2", "loss", None])
 def test_stopping_on_a_score(data, scoring):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         early_stopping=True, scoring=scoring, learning_rate_init=0.01, random_state=0, max_iter=300
     ).fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
     if scoring == "neg_mean_absolute_error":
@@ -445,15 +446,15 @@ def test_stopping_on_a_score(data, scoring):
 def test_validation_data_without_early_stopping_is_only_watched(data):
     X, y = data
     kwargs = {"max_iter": 5, "random_state": 0}
-    watched = BackpropRegressor(**kwargs).fit(X, y, X_val=X[:9], y_val=y[:9])
+    watched = classic(**kwargs).fit(X, y, X_val=X[:9], y_val=y[:9])
     assert len(watched.validation_loss_curve_) == 5
-    assert np.array_equal(watched.theta_, BackpropRegressor(**kwargs).fit(X, y).theta_)
+    assert np.array_equal(watched.theta_, classic(**kwargs).fit(X, y).theta_)
 
 
 def test_validation_rows_are_not_in_the_scaling(data):
     X, y = data
     X_wild, y_wild = np.r_[X, 1e9 * X[:5]], np.r_[y, 1e9 * y[:5]]
-    model = BackpropRegressor(early_stopping=True, max_iter=1, random_state=0)
+    model = classic(early_stopping=True, max_iter=1, random_state=0)
     plain = model.fit(X, y, X_val=X[:9], y_val=y[:9]).X_scale_
     same = model.fit(X, y, X_val=X_wild, y_val=y_wild).X_scale_
     assert np.array_equal(plain, same)
@@ -463,7 +464,7 @@ def test_validation_through_a_pipeline(data):
     X, y = data
     X = 5 + 3 * X
     with sklearn.config_context(enable_metadata_routing=True):
-        model = BackpropRegressor(early_stopping=True, max_iter=20, random_state=0)
+        model = classic(early_stopping=True, max_iter=20, random_state=0)
         model.set_fit_request(X_val=True, y_val=True)
         pipeline = make_pipeline(StandardScaler(), model)
         pipeline.set_params(transform_input=["X_val"])
@@ -485,7 +486,7 @@ def test_validation_through_a_pipeline(data):
 )
 def test_bad_validation_data_is_refused(data, given, message):
     with pytest.raises(ValueError, match=message):
-        BackpropRegressor().fit(*data, **given)
+        classic().fit(*data, **given)
 
 
 # ----- partial_fit, warm_start ---------------------------------------------------------
@@ -495,8 +496,8 @@ def test_bad_validation_data_is_refused(data, given, message):
 def test_partial_fit_is_fit_epoch_by_epoch(data, solver):
     X, y = data
     kwargs = {"solver": solver, "random_state": 0, "batch_size": 40, "learning_rate": "invscaling"}
-    whole = BackpropRegressor(max_iter=6, tol=0, **kwargs).fit(X, y)
-    stream = BackpropRegressor(**kwargs)
+    whole = classic(max_iter=6, tol=0, **kwargs).fit(X, y)
+    stream = classic(**kwargs)
     for _ in range(6):
         stream = pickle.loads(pickle.dumps(stream.partial_fit(X, y)))  # resumes exactly
     assert np.array_equal(whole.theta_, stream.theta_)
@@ -505,7 +506,7 @@ def test_partial_fit_is_fit_epoch_by_epoch(data, solver):
 
 def test_partial_fit_weights_are_comparable_from_call_to_call():
     """A stream whose second half weighs nine times the first: the weighted mean is 0.9."""
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(), solver="sgd", momentum=0, learning_rate_init=0.003, alpha=0,
         standardize=False, random_state=0, batch_size=10,
     )  # fmt: skip
@@ -518,7 +519,7 @@ def test_partial_fit_weights_are_comparable_from_call_to_call():
 
 def test_joblib_memory_map_goes_on_training(data, tmp_path):
     X, y = data
-    model = BackpropRegressor(max_iter=3, random_state=0).fit(X, y)
+    model = classic(max_iter=3, random_state=0).fit(X, y)
     joblib.dump(model, tmp_path / "model.joblib")
     loaded = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
     assert np.array_equal(loaded.partial_fit(X, y).theta_, model.partial_fit(X, y).theta_)
@@ -526,7 +527,7 @@ def test_joblib_memory_map_goes_on_training(data, tmp_path):
 
 def test_a_refused_batch_leaves_the_model_as_it_was(data):
     X, y = data
-    model = BackpropRegressor(max_iter=3, random_state=0).fit(X, y)
+    model = classic(max_iter=3, random_state=0).fit(X, y)
     before = copy.deepcopy(vars(model)["_training"]), model.theta_.copy(), model.loss_curve_.copy()
     for bad in (1e200, np.nan):
         with pytest.raises(ValueError):
@@ -540,7 +541,7 @@ def test_a_refused_batch_leaves_the_model_as_it_was(data):
 def test_a_refused_refit_leaves_the_model_as_it_was(data):
     X, y = data
     names = pd.DataFrame(X, columns=list("abcd"))
-    model = BackpropRegressor(max_iter=2).fit(names, y)
+    model = classic(max_iter=2).fit(names, y)
     with pytest.raises(ValueError):
         model.fit(X[:, :2], np.full(len(y), np.inf))
     assert list(model.feature_names_in_) == list("abcd")
@@ -558,22 +559,22 @@ def test_sparse_is_dense(container, solver):
     y = X[:, 0] - X[:, 1] + 0.1 * rng.standard_normal(90)
     kwargs = {"solver": solver, "batch_size": 20, "random_state": 0, "max_iter": 10}
     kwargs["early_stopping"] = True
-    dense = BackpropRegressor(**kwargs).fit(X, y)
-    model = BackpropRegressor(**kwargs).fit(container(X), y)
+    dense = classic(**kwargs).fit(X, y)
+    model = classic(**kwargs).fit(container(X), y)
     # Equal but for the rounding of sums, which block layouts order differently.
     np.testing.assert_allclose(model.predict(container(X)), dense.predict(X), rtol=1e-9)
 
 
 def test_frames_and_lists(data):
     X, y = data
-    expected = BackpropRegressor(max_iter=3, random_state=0).fit(X, y).predict(X)
+    expected = classic(max_iter=3, random_state=0).fit(X, y).predict(X)
     for frame, column in [
         (pd.DataFrame(X, columns=list("abcd")), pd.Series(y)),
         (pl.DataFrame(X, schema=list("abcd")), pl.Series(y)),
         (X.tolist(), y.tolist()),
         (np.asfortranarray(X), y[:, None]),
     ]:
-        model = BackpropRegressor(max_iter=3, random_state=0).fit(frame, column)
+        model = classic(max_iter=3, random_state=0).fit(frame, column)
         np.testing.assert_allclose(np.ravel(model.predict(frame)), expected, rtol=1e-12)
         # Names wherever this scikit-learn knows the kind of frame.
         known = getattr(LinearRegression().fit(frame, column), "feature_names_in_", [])
@@ -596,26 +597,26 @@ def test_frames_and_lists(data):
 )
 def test_bad_targets_are_refused(data, y, message):
     with pytest.raises((ValueError, TypeError), match=message):
-        BackpropRegressor().fit(data[0], y)
+        classic().fit(data[0], y)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", np.float32])
 @pytest.mark.parametrize("X_dtype", [np.float32, np.float64])
 def test_dtype_overrides_that_of_X(data, dtype, X_dtype):
     X, y = data
-    model = BackpropRegressor(dtype=dtype, max_iter=100, random_state=0).fit(X.astype(X_dtype), y)
+    model = classic(dtype=dtype, max_iter=100, random_state=0).fit(X.astype(X_dtype), y)
     assert model.theta_.dtype == model.predict(X.astype(X_dtype)).dtype == np.dtype(dtype)
-    exact = BackpropRegressor(max_iter=100, random_state=0).fit(X, y).predict(X)
+    exact = classic(max_iter=100, random_state=0).fit(X, y).predict(X)
     # 150 steps of float32 rounding, 1e-7 each.
     np.testing.assert_allclose(model.predict(X.astype(X_dtype)), exact, atol=1e-3)
 
 
 def test_predict_before_fit():
     with pytest.raises(NotFittedError):
-        BackpropRegressor().predict([[0.0]])
+        classic().predict([[0.0]])
     with pytest.raises(NotFittedError):
-        BackpropRegressor().to_mlp_regressor()
-    assert not hasattr(BackpropRegressor(), "coefs_")
+        classic().to_mlp_regressor()
+    assert not hasattr(classic(), "coefs_")
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -623,7 +624,7 @@ def test_predict_before_fit():
 def test_predict_in_blocks_is_predict_by_row(n, n_outputs):
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((5000, 3)), rng.standard_normal((5000, n_outputs))
-    model = BackpropRegressor(hidden_layer_sizes=(300,), max_iter=1).fit(X[:50], Y[:50])
+    model = classic(hidden_layer_sizes=(300,), max_iter=1).fit(X[:50], Y[:50])
     whole = model.predict(X[:n])
     some = np.r_[0, n // 2, n - 1]
     # Products of other sizes round differently.
@@ -635,7 +636,7 @@ def test_predict_in_blocks_is_predict_by_row(n, n_outputs):
 
 def test_pipeline_grid_search_and_cross_validation():
     X, y = load_diabetes(return_X_y=True)
-    model = BackpropRegressor(hidden_layer_sizes=(10,), early_stopping=True, random_state=0)
+    model = classic(hidden_layer_sizes=(10,), early_stopping=True, random_state=0)
     pipeline = make_pipeline(StandardScaler(), model)
     grid = GridSearchCV(
         pipeline,
@@ -652,7 +653,7 @@ def test_pipeline_grid_search_and_cross_validation():
 
 def test_random_search_over_architectures(data):
     search = RandomizedSearchCV(
-        BackpropRegressor(max_iter=30, learning_rate_init=0.01, random_state=0),
+        classic(max_iter=30, learning_rate_init=0.01, random_state=0),
         {"hidden_layer_sizes": ["4", "16-8", "32"], "activation": list(ACTIVATIONS)[:5]},
         n_iter=4,
         random_state=0,
@@ -665,14 +666,14 @@ def test_random_search_over_architectures(data):
 
 
 def test_clones_with_the_same_seed_agree_bit_for_bit(data):
-    model = BackpropRegressor(max_iter=5, random_state=7, dropout=0.2, early_stopping=True)
+    model = classic(max_iter=5, random_state=7, dropout=0.2, early_stopping=True)
     twins = [clone(model).fit(*data).theta_ for _ in range(2)]
     assert np.array_equal(*twins)
 
 
 def test_global_state_is_left_alone(data):
     state, errstate = np.random.get_state()[1].copy(), np.geterr()  # noqa: NPY002 - the one asked about
-    BackpropRegressor(max_iter=2).fit(*data).predict(data[0])
+    classic(max_iter=2).fit(*data).predict(data[0])
     assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002 - likewise
     assert np.geterr() == errstate
 
@@ -686,7 +687,7 @@ def test_to_mlp_regressor_predicts_the_same(data, activation, output, n_outputs,
     rng = np.random.default_rng(0)
     Y = ACTIVATIONS[output]().value(rng.standard_normal((150, n_outputs)))
     Y = Y[:, 0] if n_outputs == 1 else Y
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(9, 8), activation=activation, output_activation=output, max_iter=20,
         random_state=0, fit_intercept=fit_intercept,
     ).fit(X, Y)  # fmt: skip
@@ -712,14 +713,14 @@ def test_to_mlp_regressor_predicts_the_same(data, activation, output, n_outputs,
 )
 def test_to_mlp_regressor_says_what_it_cannot(data, option, message):
     X, y = data
-    model = BackpropRegressor(hidden_layer_sizes=(5, 4), max_iter=2, **option).fit(X, y)
+    model = classic(hidden_layer_sizes=(5, 4), max_iter=2, **option).fit(X, y)
     with pytest.raises(ValueError, match=message):
         model.to_mlp_regressor()
 
 
 def test_to_mlp_regressor_keeps_names_and_linear_models(data):
     X, y = pd.DataFrame(data[0], columns=list("abcd")), data[1]
-    model = BackpropRegressor(hidden_layer_sizes=(), solver="lbfgs").fit(X, y)
+    model = classic(hidden_layer_sizes=(), solver="lbfgs").fit(X, y)
     export = model.to_mlp_regressor()
     np.testing.assert_allclose(export.predict(X), model.predict(X), rtol=1e-10)
     assert list(export.feature_names_in_) == list("abcd")
@@ -768,7 +769,7 @@ class SignDescent:
 
 def test_a_user_s_own_objects(data):
     X, y = data
-    model = BackpropRegressor(
+    model = classic(
         Squares(), (20,), Cube(), solver=SignDescent(), learning_rate=lambda t: 1 - t,
         learning_rate_init=0.01, max_iter=200, random_state=0,
     )  # fmt: skip
@@ -782,14 +783,14 @@ def test_a_user_s_own_objects(data):
 def test_a_user_s_own_squared_error_is_the_package_s(data):
     X, y = data
     kwargs = {"max_iter": 10, "random_state": 0, "standardize": False}
-    own = BackpropRegressor(Squares(), **kwargs).fit(X, y)
-    assert np.allclose(own.theta_, BackpropRegressor(**kwargs).fit(X, y).theta_, rtol=1e-12)
+    own = classic(Squares(), **kwargs).fit(X, y)
+    assert np.allclose(own.theta_, classic(**kwargs).fit(X, y).theta_, rtol=1e-12)
 
 
 def test_a_user_s_own_elementwise_loss_is_scaled_by_its_degree(data):
     X, y = data
     kwargs = {"hidden_layer_sizes": (10,), "max_iter": 50, "random_state": 0}
-    small, large = (BackpropRegressor(Fourth(), **kwargs).fit(X, f * y) for f in (1.0, 2.0**10))
+    small, large = (classic(Fourth(), **kwargs).fit(X, f * y) for f in (1.0, 2.0**10))
     np.testing.assert_allclose(large.predict(X), 2.0**10 * small.predict(X), rtol=1e-6)
     assert large.loss_ == pytest.approx(2.0**40 * small.loss_, rel=1e-6)
 
@@ -797,7 +798,7 @@ def test_a_user_s_own_elementwise_loss_is_scaled_by_its_degree(data):
 @pytest.mark.parametrize("name", ["loss", "activation", "solver"])
 def test_an_object_without_the_methods_is_refused(data, name):
     with pytest.raises(TypeError, match=rf"{name} must be .*an object with"):
-        BackpropRegressor(**{name: 3.5}).fit(*data)
+        classic(**{name: 3.5}).fit(*data)
 
 
 # ----- callbacks -----------------------------------------------------------------------
@@ -831,7 +832,7 @@ def test_callbacks_see_every_epoch_and_can_stop(data, solver, weighted):
     X, y = data
     weight = np.ones(len(y)) if weighted else None
     callback = Stop()
-    model = BackpropRegressor(solver=solver, random_state=0, learning_rate_init=0.01)
+    model = classic(solver=solver, random_state=0, learning_rate_init=0.01)
     model.set_callbacks(callback)
     model.fit(X, y, sample_weight=weight)
     assert model.n_iter_ == 4 and len(callback.scores) == 4
@@ -845,7 +846,7 @@ def test_scoring_monitor_in_a_grid_search(data):
         "sklearn.callback", reason="callbacks came with scikit-learn 1.9"
     )
     monitor = callback.ScoringMonitor(scoring="r2")
-    model = BackpropRegressor(max_iter=3, random_state=0).set_callbacks(monitor)
+    model = classic(max_iter=3, random_state=0).set_callbacks(monitor)
     GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=2).fit(*data)
     assert monitor.get_logs()
 
@@ -855,14 +856,14 @@ def test_scoring_monitor_in_a_grid_search(data):
 
 def test_fit_warns_at_max_iter_and_not_where_a_schedule_was_planned_to_end(data):
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(3\)"):
-        BackpropRegressor(max_iter=3).fit(*data)
+        classic(max_iter=3).fit(*data)
     for solver in FULL_BATCH:
         with pytest.warns(ConvergenceWarning, match=f"{solver}: 3 iter.*max_iter, max_fun"):
-            BackpropRegressor(max_iter=3, solver=solver).fit(*data)
+            classic(max_iter=3, solver=solver).fit(*data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         settings = {"learning_rate": "cosine", "learning_rate_init": 0.02, "random_state": 0}
-        BackpropRegressor(max_iter=30, **settings).fit(*data)
+        classic(max_iter=30, **settings).fit(*data)
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -879,13 +880,13 @@ def test_same_result_on_one_and_two_blas_threads(threads, tmp_path):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((400, 30))
     y = X[:, 0] * X[:, 1]
-    here = BackpropRegressor(hidden_layer_sizes=(64, 64), max_iter=20, random_state=0).fit(X, y)
+    here = classic(hidden_layer_sizes=(64, 64), max_iter=20, random_state=0).fit(X, y)
     # The promise is 1e-6 standard deviations of y.
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), here.predict(X), atol=1e-6 * y.std())
 
 
 def test_html_and_text_representation(data):
-    model = BackpropRegressor(hidden_layer_sizes="8-4", max_iter=1).fit(*data)
+    model = classic(hidden_layer_sizes="8-4", max_iter=1).fit(*data)
     assert "hidden_layer_sizes='8-4'" in repr(model)
     assert "BackpropRegressor" in model._repr_html_()
 
@@ -912,7 +913,7 @@ def test_a_user_s_activation_beside_ours_predicts_what_the_formula_says(hidden, 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 4))
     y = np.tanh(X[:, 0]) + 0.25
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(6, 5, 4), activation=hidden, output_activation=output,
         standardize=False, max_iter=3, random_state=0,
     ).fit(X, y)  # fmt: skip
@@ -954,18 +955,18 @@ def test_subclasses_train_by_their_own_formulas():
     X = rng.standard_normal((400, 3))
     y = X[:, 0] + rng.standard_normal(400)
     options = {"hidden_layer_sizes": (), "max_iter": 200, "learning_rate_init": 0.01}
-    model = BackpropRegressor(output_activation=Twice(), standardize=False, **options).fit(X, y)
+    model = classic(output_activation=Twice(), standardize=False, **options).fit(X, y)
     W, b = model.coefs_[0], model.intercepts_[0]
     np.testing.assert_allclose(model.predict(X), 2 * (X @ W + b)[:, 0], rtol=1e-12)
     for loss, at_zero in ((Asymmetric(), y), (AsymmetricPoisson(), np.exp(y / 2))):
-        fitted = BackpropRegressor(loss=loss, random_state=0, **options).fit(X, at_zero)
+        fitted = classic(loss=loss, random_state=0, **options).fit(X, at_zero)
         # Too much costs ten times too little: far fewer than half of the predictions are above.
         assert np.mean(fitted.predict(X) > at_zero) < 0.35
 
 
 def test_predictions_apply_activations_to_no_leftovers():
     """relu's output of layer 1 lies where the ones of layer 3 go: exp of it would overflow."""
-    model = BackpropRegressor(
+    model = classic(
         hidden_layer_sizes=(3, 1, 2), activation=["relu", "relu", "exp"], max_iter=1,
         standardize=False, random_state=0,
     ).fit(np.ones((9, 1)), np.zeros(9))  # fmt: skip
@@ -983,7 +984,7 @@ def test_predictions_apply_activations_to_no_leftovers():
 def test_memory_with_many_outputs_is_that_of_a_few_batches():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((20_000, 1)), rng.standard_normal((20_000, 100))
-    model = BackpropRegressor(hidden_layer_sizes=(4,), max_iter=1)
+    model = classic(hidden_layer_sizes=(4,), max_iter=1)
     # A window or a scaled table of 2**20 numbers, statistics of 2**16 at a time and their
     # temporaries, batches of 200 rows: 10 MB in all. Y has 16 MB.
     assert peak_memory(lambda: model.fit(X, Y)) < 0.75 * Y.nbytes
@@ -1013,9 +1014,9 @@ def test_an_activation_object_may_change_between_two_fits():
 
     g, (X, y) = Tilted(), (np.arange(12.0).reshape(6, 2), np.arange(6.0))
     options = {"hidden_layer_sizes": (3,), "max_iter": 5, "random_state": 0}
-    BackpropRegressor(activation=g, **options).fit(X, y)
+    classic(activation=g, **options).fit(X, y)
     g.c = 3.0
-    after = BackpropRegressor(activation=g, **options).fit(X, y).predict(X)
+    after = classic(activation=g, **options).fit(X, y).predict(X)
     np.testing.assert_array_equal(
-        after, BackpropRegressor(activation=Steeper(), **options).fit(X, y).predict(X)
+        after, classic(activation=Steeper(), **options).fit(X, y).predict(X)
     )

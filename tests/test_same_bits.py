@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from beside import in_child, needs_fork
 from joblib import Parallel, delayed
+from own import classic
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from threadpoolctl import threadpool_limits
 
-from skbackprop import BackpropRegressor, fit_many
+from skbackprop import fit_many
 from skbackprop.optimizers import OPTIMIZERS
 from skbackprop.parameters import FULL_BATCH
 from skbackprop.threads import VARIABLES
@@ -37,7 +38,7 @@ def data(n=150, columns=4):
 
 def small(solver="adam", **options):
     random = {} if solver in FULL_BATCH else RANDOM
-    return BackpropRegressor(solver=solver, **(SMALL | random | options))
+    return classic(solver=solver, **(SMALL | random | options))
 
 
 def bits(model):
@@ -162,7 +163,7 @@ def test_grid_search_with_any_number_of_jobs():
 
 def test_streams_in_threads():
     def stream(seed):
-        model = BackpropRegressor(**SMALL | {"random_state": seed})
+        model = classic(**SMALL | {"random_state": seed})
         X, y = data()
         for rows in np.array_split(np.arange(150), 10):
             model.partial_fit(X[rows], y[rows])
@@ -194,7 +195,7 @@ def predictions(n_threads, solver, **options):
     X, y = data(1000, 50)
     with threadpool_limits(n_threads, user_api="blas"):
         options |= {"hidden_layer_sizes": 10} if solver == "lm" else {}  # 1000 · 521²: as much
-        model = BackpropRegressor(solver=solver, **LARGE | options)
+        model = classic(solver=solver, **LARGE | options)
         predicted = model.fit(X, y).predict(X)
     assert predicted.dtype == (options.get("dtype") or X.dtype)
     return predicted / y.std()
@@ -231,7 +232,7 @@ def test_below_a_thread_s_worth_their_number_changes_no_bit(solver, table, monke
 
 def test_a_worker_of_joblib_has_fewer_blas_threads():
     X, y = data(1000, 50)
-    large = BackpropRegressor(**LARGE)
+    large = classic(**LARGE)
     there, _ = Parallel(n_jobs=2, backend="loky")([delayed(clone(large).fit)(X, y)] * 2)
     difference = there.predict(X) - large.fit(X, y).predict(X)
     assert abs(difference).max() <= 1e-6 * y.std()  # 2e-15 here

@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from own import classic
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 
 import skbackprop
-from skbackprop import BackpropRegressor, gauss_newton_product, hessian_product
+from skbackprop import gauss_newton_product, hessian_product
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.calculus import elementwise, left_multiplication, right_multiplication
 from skbackprop.fitting import Fitting
@@ -51,7 +52,7 @@ def rng():
 
 def fitted(loss="squared_error", target=Y, **params):
     options = {"hidden_layer_sizes": (4, 3), "activation": "tanh", "max_iter": 5, "alpha": 0.7}
-    return BackpropRegressor(loss, **{**options, "random_state": 0, **params}).fit(X, target)
+    return classic(loss, **{**options, "random_state": 0, **params}).fit(X, target)
 
 
 def gradient_of(model, target=Y, weight=s):
@@ -349,7 +350,7 @@ def test_what_cannot_be_used_is_refused_by_name(product):
     with pytest.raises(ValueError, match="sample_weight"):
         product(model, X, Y, v, -s)
     with pytest.raises(NotFittedError):
-        product(BackpropRegressor(), X, Y, v)
+        product(classic(), X, Y, v)
     with pytest.raises(TypeError, match="estimator must be a BackpropRegressor"):
         product(Ridge().fit(X, Y), X, Y, v)
 

@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from own import classic
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from skbackprop import BackpropRegressor, fit_many
+from skbackprop import fit_many
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
@@ -95,7 +96,7 @@ def misuse(model, X, y):
 
 
 def together(model, X, y):
-    fit_many([model, BackpropRegressor(**SMALL)], X, y)
+    fit_many([model, classic(**SMALL)], X, y)
 
 
 # ----- global state --------------------------------------------------------------------
@@ -109,8 +110,8 @@ def test_global_state_is_left_alone(solver, call, how, tmp_path, monkeypatch):
     with np.errstate(all=how):
         # With floating-point errors raised, a calculation that lets one out would fail as well.
         before = global_state()
-        call(BackpropRegressor(solver=solver, **SMALL), *data())
-        call(BackpropRegressor(solver=solver, **SMALL | {"random_state": None}), *data())
+        call(classic(solver=solver, **SMALL), *data())
+        call(classic(solver=solver, **SMALL | {"random_state": None}), *data())
         after = global_state()
     for name, value in before.items():
         assert after[name] == value, name
@@ -121,7 +122,7 @@ def test_the_garbage_collector_stays_on_or_off(on):
     before = gc.isenabled()
     (gc.enable if on else gc.disable)()
     try:
-        use(BackpropRegressor(**SMALL), *data())
+        use(classic(**SMALL), *data())
         assert gc.isenabled() == on
     finally:
         (gc.enable if before else gc.disable)()
@@ -133,7 +134,7 @@ def test_floating_point_errors_that_a_user_has_raised_stay_inside(activation, dt
     """Far from the training rows, where exponentials under- and overflow."""
     X, y = data()
     with np.errstate(all="raise"):
-        model = use(BackpropRegressor(activation=activation, dtype=dtype, **SMALL), X, y)
+        model = use(classic(activation=activation, dtype=dtype, **SMALL), X, y)
         for far in (1e3, 1e30, 1e300, 1e-300):
             assert np.isfinite(model.predict(X * far)).all()
 
@@ -144,9 +145,9 @@ def test_floating_point_errors_that_a_user_has_raised_stay_inside(activation, dt
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_nothing_is_printed_unless_asked_for(solver, capfd):
     for early_stopping in (False, True):
-        model = BackpropRegressor(solver=solver, early_stopping=early_stopping, **SMALL)
+        model = classic(solver=solver, early_stopping=early_stopping, **SMALL)
         use(model, *data())
-    together(BackpropRegressor(solver=solver, **SMALL), *data())
+    together(classic(solver=solver, **SMALL), *data())
     assert capfd.readouterr() == ("", "")
     model.set_params(verbose=True).fit(*data())
     out, err = capfd.readouterr()
@@ -159,7 +160,7 @@ def test_nothing_is_printed_unless_asked_for(solver, capfd):
 def test_no_warning_but_of_convergence(solver, loss):
     for activation in ACTIVATIONS:
         options = SMALL | {"learning_rate_init": 1e-5}  # at 1e-3 exp and gamma diverge: an error
-        model = BackpropRegressor(loss, activation=activation, solver=solver, **options)
+        model = classic(loss, activation=activation, solver=solver, **options)
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
             use(model, *data())
@@ -228,15 +229,15 @@ def test_inputs_are_left_alone(solver, kind, tmp_path):
     inputs = KINDS[kind](X, y, weight, tmp_path)
     before = [content(M) for M in inputs]
     X, y, weight = inputs
-    use(BackpropRegressor(solver=solver, **SMALL), X, y, sample_weight=weight)
-    model = BackpropRegressor(solver=solver, early_stopping=True, **SMALL)
+    use(classic(solver=solver, **SMALL), X, y, sample_weight=weight)
+    model = classic(solver=solver, early_stopping=True, **SMALL)
     model.fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
     assert [content(M) for M in inputs] == before
 
 
 def test_parameters_are_left_alone():
     sizes, activations, state = [5, 4], ["relu", "tanh"], np.random.RandomState(0)
-    model = BackpropRegressor(hidden_layer_sizes=sizes, activation=activations, max_iter=2)
+    model = classic(hidden_layer_sizes=sizes, activation=activations, max_iter=2)
     model.set_params(random_state=state)
     before = {name: (id(v), repr(v)) for name, v in vars(model).items() if name != "random_state"}
     use(model, *data())
@@ -248,7 +249,7 @@ def test_parameters_are_left_alone():
 def test_the_model_does_not_keep_its_inputs():
     """Rows that change after the fit change nothing."""
     X, y = data()
-    model = use(BackpropRegressor(**SMALL), X, y)
+    model = use(classic(**SMALL), X, y)
     probe = X.copy()
     before = model.predict(probe)
     X[:], y[:] = 0, 0
@@ -258,7 +259,7 @@ def test_the_model_does_not_keep_its_inputs():
 
 def test_a_prediction_is_the_caller_s_to_change():
     X, y = data()
-    model = BackpropRegressor(**SMALL).fit(X, y)
+    model = classic(**SMALL).fit(X, y)
     first = model.predict(X)
     kept = first.copy()
     first[:] = 0
@@ -278,7 +279,7 @@ X = np.random.default_rng(0).standard_normal((20, 3))
 y = X[:, 0]
 what, many = sys.argv[1], int(sys.argv[2])
 options = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
-model = BackpropRegressor(**options)
+model = classic(**options)
 
 def call(k):
     if what == "partial_fit":
@@ -286,7 +287,7 @@ def call(k):
     elif what == "predict":
         model.predict(X)
     elif what == "another":
-        BackpropRegressor(**options).fit(X, y)
+        classic(**options).fit(X, y)
     else:
         model.set_params(solver=what).fit(X, y)
 
@@ -324,8 +325,8 @@ def test_memory_is_flat(what, many):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux lists open files so")
 def test_no_file_stays_open():
-    use(BackpropRegressor(**SMALL), *data())
+    use(classic(**SMALL), *data())
     before = sorted(os.listdir("/proc/self/fd"))
     for _ in range(5):
-        use(BackpropRegressor(**SMALL), *data())
+        use(classic(**SMALL), *data())
     assert sorted(os.listdir("/proc/self/fd")) == before

@@ -8,9 +8,10 @@ import threading
 import numpy as np
 import pytest
 from beside import PATIENCE, exit_code, fork, in_child, in_threads, needs_fork
+from own import classic
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skbackprop import BackpropRegressor, fit_many, threads
+from skbackprop import fit_many, threads
 from skbackprop.threads import VARIABLES, for_products_of
 
 PRODUCT = 10**6  # in place of 8 times that, so that small tables are enough
@@ -84,7 +85,7 @@ def data(n=1000, columns=50):
 def small(**options):
     """20 rows through 3-4-1: a product that is worth one thread."""
     options = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0} | options
-    return BackpropRegressor(**options), data(20, 3)
+    return classic(**options), data(20, 3)
 
 
 # ----- how many ------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def test_a_thread_for_every_million_multiplications(libraries, multiplications, 
 def test_a_fit_has_the_threads_of_its_largest_product(libraries, options, n, method):
     watching = Watching(libraries)
     options = {"hidden_layer_sizes": (60,), "max_iter": 2} | options
-    getattr(BackpropRegressor(learning_rate=watching, **options), method)(*data())
+    getattr(classic(learning_rate=watching, **options), method)(*data())
     assert watching.seen == {n}
     assert numbers(libraries) == [8, 8]
 
@@ -125,7 +126,7 @@ def test_a_fit_has_the_threads_of_its_largest_product(libraries, options, n, met
 def test_lbfgs_has_those_of_a_block_of_its_rows(libraries, rows, n, monkeypatch):
     monkeypatch.setattr("skbackprop.lbfgs.FULL_BATCH_ENTRIES", 500 * 200)
     watched = Watched(libraries)
-    model = BackpropRegressor(watched, solver="lbfgs", hidden_layer_sizes=(200,), max_iter=2)
+    model = classic(watched, solver="lbfgs", hidden_layer_sizes=(200,), max_iter=2)
     model.fit(*data(rows))  # 200 or 500 rows of 50 columns to 200 units
     assert watched.seen == {n}
     assert numbers(libraries) == [8, 8]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own import classic
 from scipy import sparse
 
-from skbackprop import BackpropRegressor
 from skbackprop.activations import ACTIVATIONS
 from skbackprop.bounded import predict_bounded
 from skbackprop.losses import LOSSES
@@ -32,7 +32,7 @@ def data(seed=0, n=60):
 
 def short(**params):
     defaults = {"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0}
-    return BackpropRegressor(**(defaults | params))
+    return classic(**(defaults | params))
 
 
 def r_squared(y, p):
@@ -536,7 +536,7 @@ def test_float32_and_a_y_far_from_0(shift):
     """y has float64's digits, and predictions have them too where float32 would leave none."""
     X = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
     y = 2.0 * X[:, 0].astype(np.float64) + shift
-    model = BackpropRegressor(hidden_layer_sizes=(), solver="lbfgs", random_state=0).fit(X, y)
+    model = classic(hidden_layer_sizes=(), solver="lbfgs", random_state=0).fit(X, y)
     assert model.theta_.dtype == np.float32
     assert model.predict(X).dtype == (np.float32 if shift == 0 else np.float64)
     assert model.score(X, y) > (0.999 if abs(shift) < 1e15 else 0.95)

@@ -1,0 +1,82 @@
+"""What "auto" stands for: numbers that depend on the table.
+
+Chosen by the mean test error over 13 tables of real data with 500 to 6,000 rows (docs/accuracy.md),
+beyond which passes and networks are fewer, so that a fit of a million rows takes minutes.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .parameters import is_full_batch, seed_from
+
+# Up to so many rows: rows of a batch, and passes of a schedule that is planned over them.
+BY_ROWS = ((2_000, 64, 256), (10_000, 128, 128), (50_000, 256, 128), (200_000, 512, 64))
+BEYOND = 1024, 16  # rows of a batch, and passes at the least
+UNPLANNED = 200  # passes at the most, without a plan
+NETWORKS, MANY_ROWS = 5, 200_000
+FOLDED = 50  # rows from which some can be spared for validation
+BINS = 16  # of a feature, of those that are tried
+PILOT_PASSES, PILOT_ROWS = 16, 10_000
+
+
+def resolved(
+    params: dict[str, Any], n: int, planned: bool, one_pass: bool, known: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The parameters with numbers for "auto"; `n_bins` may stay one, if a pilot shall choose it.
+
+    Parameters
+    ----------
+    params : dict
+        The estimator's parameters.
+    n : int
+        Rows that count.
+    planned : bool
+        Whether the learning rate's schedule is planned over `max_iter`.
+    one_pass : bool
+        Whether they are a stream's, of partial_fit.
+    known : dict or None
+        What the network is made of that training goes on with; None at the start.
+    """
+    full_batch = is_full_batch(params["solver"])
+    batch_size, passes = next((b, e) for rows, b, e in (*BY_ROWS, (n, 0, 0)) if n <= rows)
+    if not batch_size:
+        batch_size, passes = BEYOND[0], max(BEYOND[1], 64 * MANY_ROWS // n)
+    robust = params["standardize"] == "robust"
+    choices = {
+        "batch_size": batch_size,
+        "max_iter": passes if planned and not full_batch else UNPLANNED,
+        "early_stopping": not (full_batch or one_pass) and n >= FOLDED,
+        "n_networks": 1 if full_batch or one_pass or n > MANY_ROWS else NETWORKS,
+        "n_bins": "auto" if robust and not one_pass and n >= FOLDED else 0,
+    }
+    if known is not None:
+        choices |= {name: known[name] for name in ("n_networks", "n_bins")}
+    return params | {k: v for k, v in choices.items() if is_auto(params[k])}
+
+
+def is_auto(value: Any) -> bool:
+    """Whether that is "auto"."""
+    return isinstance(value, str) and value == "auto"
+
+
+def with_bins(
+    params: dict[str, Any], n: int, judge: Callable[[dict[str, Any], int], float]
+) -> dict[str, Any]:
+    """The parameters with the number of bins that a short training does better with, 0 or 16.
+
+    ``judge(params, step)`` trains on every step-th row and gives the validation loss. A feature's
+    bins are worth up to a third of the error where the target jumps, and cost up to an eighth of
+    it where it is smooth.
+    """
+    begin = time.perf_counter()
+    params = params | {"random_state": seed_from(params["random_state"])}
+    short = params | {"max_iter": PILOT_PASSES, "verbose": False, "warm_start": False}
+    short |= {"scoring": None, "checkpoint": None, "early_stopping": True}
+    step = -(-n // PILOT_ROWS)
+    losses = {bins: judge(short | {"n_bins": bins}, step) for bins in (0, BINS)}
+    params["n_bins"] = min(losses, key=lambda bins: losses[bins])
+    if params["max_time"] is not None:
+        spent = time.perf_counter() - begin
+        params["max_time"] = max(params["max_time"] / 100, params["max_time"] - spent)
+    return params
