@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from .automatic import BINS, is_auto
 from .definition import Definition, scaled
 from .differences import DIRECTIONS, ENTRIES, TOLERANCE, compare_matrix, is_kink, slopes
 from .fitting import Fitting
@@ -115,7 +116,9 @@ def _set_up(estimator, X, y, sample_weight):
     table, _ = checked_table(copy(estimator), X, y, sample_weight, reset=not fitted)
     if fitted:
         return fitting_at(vars(estimator), params, table, "check_gradients"), table
-    return Fitting(params, table), table
+    if is_auto(params["n_bins"]) and params["standardize"] == "robust":
+        params["n_bins"] = BINS  # without the short trainings that tell
+    return Fitting(params, table).alone(), table
 
 
 def _definition(fitting, table, rows, D=None) -> Definition:
@@ -123,6 +126,7 @@ def _definition(fitting, table, rows, D=None) -> Definition:
     (X, Y, s), data, model = table, fitting.data, fitting.model
     index, every = data.of_table(rows), data.of_table(np.arange(len(data)))
     X = scaled(_dense(X, index), model.X_shift, model.X_scale)
+    X = model.encoded(X)
     Y = scaled(Y[index], model.y_shift, model.y_scale)
     weight = None if s is None else s[index, None] / (len(rows) * s[every].mean())
     penalty = fitting.params["alpha"] / (len(every) if s is None else s[every].sum())
@@ -186,7 +190,10 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
         kinks = at_kinks.entries[v.layer] if v.name[0] == "A" else 0
         lines.append(_line_of_value(v, kinks, _source(v.uses, bad)))
         bad |= {v.name} if lines[-1].is_bad else set()
-    units = fitting.model.X_shift, fitting.model.X_scale
+    model = fitting.model
+    units: tuple[Any, Any] = (model.X_shift, model.X_scale)
+    if model.encoding is not None:  # whose every knot is a kink: up to A[0]
+        X, units = f.A[0], (None, None)
     for d in derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units):
         found = compare_matrix(d.f, d.M, d.dM, d.size)
         line = line_of(found, d.text, d.layer, _source(d.uses, bad))

@@ -17,9 +17,9 @@ as W[l] is constant and g[l]'(Z[l]) has the derivative g[l]''(Z[l]) ⊙ D[l]. Th
 
     dy/dX = y_scale (dA[L]/dA[0]) / X_scale.
 
-Where the inputs are encoded, A[0] = φ(z) of the scaled features z (:mod:`skbackprop.encoding`), with
-J = dφ/dz the derivatives by z are (dA[L]/dA[0]) J and Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)). Of
-several networks the mean predicts, and the derivatives are the means of theirs.
+Where the inputs are encoded, A[0] = φ(z) of the scaled features z (:mod:`skbackprop.encoding`),
+the derivatives by z are, with J = dφ/dz, (dA[L]/dA[0]) J and Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)).
+Of several networks the mean predicts, and the derivatives are the means of theirs.
 """
 
 from collections.abc import Callable, Iterator
@@ -107,9 +107,7 @@ def _derivatives(model, X, function: Callable, units, at_once):
     for rows in blocks(X.shape[0], max(1, at_once)):
         n = rows.stop - rows.start
         Z = table.scaled(rows, np.empty((n, X.shape[1]), model.theta.dtype))
-        A0 = Z
-        if model.encoding is not None:
-            A0 = model.encoding.value(Z, np.empty((n, model.layer_sizes[0]), Z.dtype))
+        A0 = model.encoded(Z)
         A: Any = 0
         M: Any = 0
         for member in members:

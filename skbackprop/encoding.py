@@ -13,7 +13,7 @@ day, or an address, need, and which a network of the feature alone learns slowly
 
 The derivatives are those of elementwise functions:
 
-    df/dz = df/dc ⊙ c'(z) + Σₜ df/deₜ ⊙ eₜ'(z),    c'(z) = (1 + (z/3)²)^(-3/2),   eₜ'(z) = 1/hₜ or 0.
+    df/dz = df/dc ⊙ c'(z) + Σₜ df/deₜ ⊙ eₜ'(z),    c'(z) = (1 + (z/3)²)^(-3/2),  eₜ'(z) = 1/hₜ or 0.
 """
 
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ went well, so that an error leaves it as it was.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 from time import perf_counter
@@ -16,8 +17,9 @@ from scipy.sparse import issparse
 from . import automatic, memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
-from .encoding import encoding
+from .conformal import error_quantiles
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
+from .encoding import encoding
 from .feed import Data
 from .fingerprint import crc_of, name_of
 from .losses import LOSSES
@@ -86,6 +88,7 @@ class Fitting:
         self.watch: Any = None  # a Watch, once training begins
         self.ended = False
         self.first_theta: Array | None = None  # the last resort
+        self.errors: Any = (None, 0)  # quantiles of those on validation rows, and how many
         self.measured: dict[str, float] | None = None  # what earlier losses were measured by
         self.early_stopping = params["early_stopping"] and not one_pass
         self.loss = parameters.resolve_loss(params)
@@ -115,7 +118,7 @@ class Fitting:
 
     def _without_auto(self, params, table, validation):
         """The parameters with numbers in place of "auto"."""
-        X, Y, weight = table
+        _, Y, weight = table
         rows = np.arange(len(Y)) if self.only_rows is None else self.only_rows
         if weight is not None:
             rows = rows[weight[rows] > 0]
@@ -181,7 +184,7 @@ class Fitting:
 
     def _start(self, table, train, rng):
         """Scaling and first weights."""
-        X, Y, weight = table
+        X, Y, _ = table
         a = self.architecture
         dtype = parameters.resolve_dtype(self.params["dtype"], X.dtype)
         sizes = [X.shape[1], *a["hidden_layer_sizes"], Y.shape[1]]
@@ -433,8 +436,18 @@ class Fitting:
         if diverged or verdict == "useless":
             verdict = self._fall_back(verdict, overflow)
         self.judgement, self.ended = verdict, True
+        self._keep_errors()
         if not (self.params["warm_start"] and self._needs_best):
             self.history.best_theta = None  # nothing will be compared with it
+
+    def _keep_errors(self):
+        """Errors on the validation rows, in the caller's units, for predict_interval."""
+        if self.watch.validation is None:
+            return
+        errors, weight = self.watch.validation.errors(self.model.theta)
+        scale = self.model.y_scale
+        table = error_quantiles(errors if scale is None else errors * scale, weight)
+        self.errors = table, len(self.validation_data)
 
     def _fall_back(self, verdict, overflow):
         """The judgement of a training that has diverged, on the best weights there are."""
@@ -487,6 +500,7 @@ class Fitting:
         self.at.epochs = n - self.epochs_before
         self._begin_anew_from(h.best_theta)
         self.ended = True
+        self._keep_errors()
         if not (self.params["warm_start"] and self._needs_best):
             h.best_theta = None
         return self.attributes() if self._is_finite() else None
@@ -580,6 +594,16 @@ class Fitting:
         """
         return unit_of(self.loss, self.model.y_scale)
 
+    def alone(self, k: int = 0) -> "Fitting":
+        """The fit of network k alone, the scale of its inputs folded in: to be looked at."""
+        other = copy(self)
+        other.model, other.parts, other.folds = self.model.members()[k], [self.data], None
+        mean, n = self.data.mean_weight, len(self.data)
+        other.objective = copy(self.objective)
+        other.objective.network = other.model.network()
+        other.objective.penalty = self._penalty(mean, n)
+        return other
+
     # ----- after training ----------------------------------------------------------
 
     def predictive(self, theta: Array | None = None) -> dict[str, Any]:
@@ -621,6 +645,8 @@ class Fitting:
             "best_validation_score_": _largest(h.validation_scores[h.judged_from :])
             if scored
             else None,
+            "error_quantiles_": self.errors[0],
+            "n_validation_": self.errors[1],
             "_training": self._state(),
         }
 

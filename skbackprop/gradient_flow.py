@@ -20,10 +20,13 @@ class GradientNorms:
     """‖df/dW[l]‖_F, l = 1 … L, whenever it is called with weights: a callback of a fit.
 
     The objective is that of training, penalty included and without dropout, on at most 2048 of
-    its rows, evenly spaced; the gradient is computed by the functions that train.
+    its rows, evenly spaced; the gradient is computed by the functions that train. Of several
+    networks it is that of the first, on all rows.
     """
 
     def __init__(self, fitting: Any):
+        self.network = fitting.objective.network  # of all networks, with the scale of the inputs
+        fitting = fitting.alone()
         f, data = fitting.objective, fitting.data
         rows = np.unique(np.linspace(0, len(data) - 1, min(len(data), LARGEST)).astype(np.intp))
         self.theta = fitting.model.theta.copy()
@@ -37,7 +40,9 @@ class GradientNorms:
 
     def __call__(self, theta: Array, last: bool = False) -> bool:
         """Note the norms; never a reason to stop."""
-        np.copyto(self.theta, theta)
+        network = self.network
+        of_first = network.unpack(theta, 0) if network.stack else theta
+        np.copyto(self.theta, network.of_one.folded(of_first))
         self.fill()
         squares = (np.einsum("ij,ij->", M, M, dtype=np.float64) for M in self.dW)
         self.norms.append([float(np.sqrt(square)) for square in squares])

@@ -146,6 +146,7 @@ def _alike(a: Fitting, b: Fitting) -> bool:
         _stackable(a)
         and _stackable(b)
         and same(list(a.architecture.values()), list(b.architecture.values()))
+        and a.model.layer_sizes == b.model.layer_sizes  # of other bins others
         and a.how == b.how
         and same(a.loss, b.loss)
         and len(a.data) == len(b.data)
@@ -168,7 +169,8 @@ def _stackable(fitting: Fitting) -> bool:
     tables = (*OPTIMIZERS.values(), *LOSSES.values(), *ACTIVATIONS.values())
     return (
         # A user's own object is written for the matrices of one network.
-        all(type(part) in tables for part in parts)
+        fitting.model.n_networks == 1
+        and all(type(part) in tables for part in parts)
         and not hasattr(fitting.schedule, "plateau")  # of each network at another time
         and fitting.params["max_time"] is None
         # From 100 units and 100 rows on the products take most of the time.

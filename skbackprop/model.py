@@ -50,6 +50,20 @@ class Model:
         """Columns of X; layer_sizes[0] are those of A[0]."""
         return self.layer_sizes[0] - (0 if self.encoding is None else self.encoding.n_bins)
 
+    def encoded(self, Z: Array) -> Array:
+        """A[0] of scaled features."""
+        if self.encoding is None:
+            return Z
+        return self.encoding.value(Z, np.empty((len(Z), self.layer_sizes[0]), Z.dtype))
+
+    def bin_names(self, feature_names: Any) -> list[str]:
+        """A name for every bin: its feature's and its number among these."""
+        if self.encoding is None:
+            return []
+        column = self.encoding.column
+        number = np.arange(len(column)) - np.searchsorted(column, column) + 1  # of its feature's
+        return [f"{feature_names[j]} {t}" for j, t in zip(column, number, strict=True)]
+
     def members(self) -> "list[Model]":
         """The networks, each a model of its own, diag(s) W[1] for a scale of the inputs."""
         if self.n_networks == 1 and not self.input_scale:
@@ -79,6 +93,13 @@ class Model:
         if not isfinite(np.add.reduce(y, axis=None)) and np.isfinite(self.theta).all():
             self._predict_bounded(X, y)
         return y
+
+    def spread(self, X: Any) -> Array:
+        """Standard deviation between the networks' predictions, (n, outputs)."""
+        shape = self.n_networks, X.shape[0], self.layer_sizes[-1]
+        A = self.network().predict(self.theta, self.rows(X).take, np.empty(shape, self.dtype_out))
+        spread = A.std(axis=0, ddof=1)
+        return spread if self.y_scale is None else spread * self.y_scale
 
     def _predict_bounded(self, X, y):
         """Predict the rows of y that are not finite."""
@@ -174,9 +195,7 @@ class Model:
         return W, b, left_over
 
 
-def joined(
-    Ws: list[list[Array]], bs: list[list[Array]]
-) -> tuple[list[Array], list[Array]]:
+def joined(Ws: list[list[Array]], bs: list[list[Array]]) -> tuple[list[Array], list[Array]]:
     """The mean of K networks as one network, whose layers are theirs side by side.
 
     W[1] = [W₁[1] … W_K[1]], W[l] is block-diagonal, and of the identity output W[L] is the W_k[L]

@@ -95,6 +95,12 @@ class Validation:
             return loss, r_squared(self.A, self.Y, self.weight)
         return loss, float(self.scorer(theta))
 
+    def errors(self, theta: Array) -> tuple[Array, Array | None]:
+        """Y - A[L] of the rows, and their weights."""
+        self._predict(theta)
+        weight = None if self.weight is None else self.weight[:, 0].astype(np.float64)
+        return self.Y.astype(np.float64) - self.A, weight
+
     def _predict(self, theta):
         """A[L] of the rows."""
         network = self.network

@@ -124,7 +124,7 @@ class Network:
 
     @property
     def plain(self) -> "Network":
-        """This network without a scale of its inputs."""
+        """The network without a scale of its inputs."""
         return Network(self.sizes, self.g[1:], self.fit_intercept, self.stack)
 
     def pack(self, vectors: Sequence[Array]) -> Array:
@@ -181,9 +181,7 @@ class Network:
         b = [None, *(M[..., :1, :] for M in bW[1:])]
         return Weights(W, b, bW)
 
-    def initialize_neural_tangent(
-        self, rng: np.random.Generator, dtype: Any = np.float64
-    ) -> Array:
+    def initialize_neural_tangent(self, rng: np.random.Generator, dtype: Any = np.float64) -> Array:
         """First weights: W[l] ~ N(0, 1/n[l-1]), b[l] ~ N(0, 1) for l < L, W[L] = b[L] = 0, s = 1.
 
         The first prediction is 0, the mean of a standardised y.

@@ -68,7 +68,8 @@ class NetworkDisplay:
         """Draw a fitted estimator's network.
 
         The weights are those of the standardised network (`theta_`), which compare between
-        features of any unit; `coefs_` has those in the caller's units.
+        features of any unit; `coefs_` has those in the caller's units. Of several networks the
+        first is drawn. A feature's bins are inputs too, by the numbers 1, 2, … after its name.
 
         Parameters
         ----------
@@ -87,12 +88,13 @@ class NetworkDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         fitted = vars(checked_estimator(estimator))
-        model = model_of(fitted)
-        sizes = model.layer_sizes
+        model = model_of(fitted).members()[0]
+        sizes, n = model.layer_sizes, model.n_features
         if feature_names is None:
-            feature_names = fitted.get("feature_names_in_", [f"x{j}" for j in range(sizes[0])])
-        if len(feature_names) != sizes[0]:
-            raise ValueError(f"{len(feature_names)} feature_names for {sizes[0]} features")
+            feature_names = fitted.get("feature_names_in_", [f"x{j}" for j in range(n)])
+        if len(feature_names) != n:
+            raise ValueError(f"{len(feature_names)} feature_names for {n} features")
+        feature_names = [*feature_names, *model.bin_names(feature_names)]
         W = [M.copy() for M in model.network().views(model.theta).W[1:]]
         outputs = ["ŷ"] if sizes[-1] == 1 else [f"ŷ{k}" for k in range(sizes[-1])]
         activations = [g if isinstance(g, str) else described(g) for g in model.activations]

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import container
 from .architecture import architecture
+from .conformal import LEVELS
 from .container import ModelFileError, RefusedError, demand
 from .messages import shown
 from .parameters import FULL_BATCH
@@ -26,6 +27,7 @@ from .schema import (
     Curve,
     Flag,
     ListOf,
+    Matrix,
     Names,
     OneOf,
     OptimizerState,
@@ -100,6 +102,8 @@ LATER: dict[str, Any] = {
     "bin_columns_": None,
     "bin_middles_": None,
     "bin_halves_": None,
+    "error_quantiles_": None,
+    "n_validation_": 0,
     "n_networks_": 1,
     "input_scale_": False,
 }
@@ -117,6 +121,8 @@ FITTED = Record(
         "bin_columns_": Vector(np.int64, above=-1),
         "bin_middles_": Vector(),
         "bin_halves_": Vector(above=0),
+        "error_quantiles_": Matrix(),
+        "n_validation_": Whole(),
         "n_networks_": Whole(1),
         "input_scale_": Flag(),
         "n_iter_": Whole(),
@@ -236,9 +242,8 @@ def _meaning(header, arrays, names):
     run = decode(header["run"], "run")
     demand(run is None or type(run) is dict, "the kind of run")
     shelf.close_read()
-    fitted |= {name: value for name, value in LATER.items() if name not in fitted}
-    own = fitted["_training"]["architecture"]
-    own |= {name: value for name, value in LATER_ARCHITECTURE.items() if name not in own}
+    _add_later(fitted, LATER)
+    _add_later(fitted["_training"]["architecture"], LATER_ARCHITECTURE)
     _check_network(fitted)
     _complete(fitted)
     _check_training(fitted)
@@ -294,8 +299,10 @@ def _read_params(given, names):
     missing = sorted(set(names) - given.keys() - ADDED.keys())
     demand(not unknown, f"its parameter {shown(unknown[:1])} is not known to this version")
     demand(not missing, f"it lacks the parameter {missing[:1]}")
-    params = {name: decode(given[name], name) for name in names if name in given}
-    params |= {name: copy.deepcopy(ADDED[name]) for name in names if name not in given}
+    params = {
+        name: decode(given[name], name) if name in given else copy.deepcopy(ADDED[name])
+        for name in names
+    }
     demand(params["checkpoint"] is None, "a path among its parameters")
     # Of all that NumPy takes for a type only these are written; NumPy parses no other text.
     dtype = params["dtype"]
@@ -333,6 +340,14 @@ def _without_later(values, later):
     return {k: v for k, v in values.items() if k not in default}
 
 
+def _add_later(values, later):
+    """What the file stands for without saying so."""
+    demand(
+        _without_later(later | values, later).keys() == values.keys(), "a value that is the rule"
+    )
+    values |= {name: value for name, value in later.items() if name not in values}
+
+
 def _check_derived(fitted, restored):
     """Whether the rest does follow."""
     for name in DERIVED:
@@ -351,6 +366,7 @@ def _check_network(fitted):
     n = fitted["n_networks_"] * (n + fitted["input_scale_"] * sizes[0])
     demand(theta.size == n, f"{theta.size} weights, where its layers have {n}")
     _check_encoding(fitted)
+    _check_errors(fitted)
     n_features = sizes[0] - _n_bins(fitted)
     for name, size in (("X", n_features), ("y", sizes[-1])):
         for vector in (fitted[f"{name}_shift_"], fitted[f"{name}_scale_"]):
@@ -358,6 +374,14 @@ def _check_network(fitted):
     names = fitted.get("feature_names_in_")
     demand(names is None or names.size == n_features, "the number of feature names")
     demand(fitted["_y_ndim"] == 2 or sizes[-1] == 1, "the dimensions of y")
+
+
+def _check_errors(fitted):
+    """Whether the quantiles are those of the outputs."""
+    table, n = fitted["error_quantiles_"], fitted["n_validation_"]
+    shape = (LEVELS + 1, fitted["layer_sizes_"][-1])
+    fits = n == 0 if table is None else n > 0 and table.shape == shape
+    demand(fits and (table is None or bool((np.diff(table, axis=0) >= 0).all())), "its errors")
 
 
 def _n_bins(fitted):
@@ -374,7 +398,9 @@ def _check_encoding(fitted):
     fits = all(M is not None and M.size == column.size for M in others)
     n_features = fitted["layer_sizes_"][0] - column.size
     demand(fits and n_features >= 1, "the number of bins")
-    ascending = column.size == 0 or (np.diff(column).min(initial=0) >= 0 and column[-1] < n_features)
+    ascending = column.size == 0 or (
+        np.diff(column).min(initial=0) >= 0 and column[-1] < n_features
+    )
     demand(bool(ascending), "the features of its bins")
 
 

@@ -10,6 +10,7 @@ from .derivatives import check_smooth
 from .fitting import Fitting
 from .losses import Loss
 from .messages import shown
+from .model import model_of
 from .quiet import quietly
 from .regressor import BackpropRegressor
 from .second_order import products
@@ -160,7 +161,13 @@ def _fitting(estimator, X, y, sample_weight):
 def _product(estimator, X, y, v, sample_weight, gauss_newton):
     what = "gauss_newton_product" if gauss_newton else "hessian_product"
     fitting = _fitting(estimator, X, y, sample_weight)
-    objective, theta = fitting.objective, fitting.previous["theta_"].astype(np.float64)
+    model = model_of(fitting.previous)
+    if model.n_networks > 1 or model.input_scale:
+        raise ValueError(
+            f"{what} is for the weights of one network as it predicts: fit with n_networks=1 and "
+            "parametrization='standard'"
+        )
+    objective, theta = fitting.objective, model.theta.astype(np.float64)
     if not objective.loss.is_smooth:
         raise ValueError(
             f"{what} needs the second derivative of the loss, and loss="

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import __version__, parameters
 from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
+from .conformal import interval
 from .export import to_mlp_regressor
 from .messages import shown
 from .model import model_of
@@ -45,6 +46,12 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     inside (see `standardize`), so that neither needs a scaler, and predictions, losses
     and fitted weights are in the units of the caller.
 
+    The defaults are for accuracy: five small networks are trained at once, each without a fifth
+    of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of these
+    parts is a parameter. The plain network of textbooks is
+    ``BackpropRegressor(hidden_layer_sizes=(k,), solver="sgd", learning_rate="constant",
+    n_networks=1, early_stopping=False, standardize=False, parametrization="standard")``.
+
     It is a drop-in for :class:`sklearn.neural_network.MLPRegressor`: the parameters and
     fitted attributes of that class have the same names, order and meaning here. Where
     the meaning differs, the parameter says so.
@@ -58,13 +65,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         them. "squared_error" is (a - y)² without a factor ½, so that an `alpha` of
         MLPRegressor corresponds to twice that value here.
 
-    hidden_layer_sizes : int, sequence of int, array or str, default=(100,)
+    hidden_layer_sizes : int, sequence of int, array or str, default=(64, 64)
         Units of every hidden layer. ``"64-32"`` is ``(64, 32)``: a value that random
         and Bayesian searches can vary. ``()`` or ``""`` is a linear model. More than there
         is memory for is refused before any of it is taken.
 
     activation : {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", \
-"gelu", "silu", "mish", "softplus", "exp"}, object or list, default="relu"
+"gelu", "silu", "mish", "softplus", "exp"}, object or list, default="mish"
         g[l] of the hidden layers; one for all of them or a list with one for each. An
         object has ``value(Z, out)`` and ``derivative(Z, A, out)`` (see
         :mod:`skbackprop.activations`).
@@ -86,25 +93,30 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         the standardised network and relative to the standardised loss.
 
     batch_size : int or "auto", default="auto"
-        The most rows of a mini-batch; "auto" is ``min(200, n)``. The batches of an
+        The most rows of a mini-batch; "auto" is 64 up to 2,000 rows, 128 up to 10,000, 256 up
+        to 50,000, 512 up to 200,000 and else 1,024. The batches of an
         epoch differ by one row at most. Not used by "lbfgs" and "lm".
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle", \
-"coslog4"} or callable, default="constant"
+"coslog4"} or callable, default="coslog4"
         How the learning rate changes, for every mini-batch solver: not at all; as
         ``1 / (rows seen + 1)**power_t``; divided by 5 whenever training stalls; or
-        planned over `max_iter` epochs, all of which are then run unless `early_stopping`
-        says otherwise. A callable takes the progress, from 0 to 1, and
+        planned over `max_iter` epochs, all of which are then run. "coslog4" has four cycles,
+        each twice as long as the last; with `early_stopping`, one that brought nothing better
+        is the last. A callable takes the progress, from 0 to 1, and
         returns a factor for `learning_rate_init`.
 
-    learning_rate_init : float, default=0.001
-        Learning rate of the mini-batch solvers.
+    learning_rate_init : float, default=0.005
+        Learning rate of the mini-batch solvers; with `parametrization="neural_tangent"` that
+        of a weight behind 64 units.
 
     power_t : float, default=0.5
         Exponent of "invscaling".
 
-    max_iter : int, default=200
-        The most epochs (passes over the rows); for "lbfgs" and "lm", iterations.
+    max_iter : int or "auto", default="auto"
+        The most epochs (passes over the rows); for "lbfgs" and "lm", iterations. "auto" is 200,
+        and for a planned schedule 256 up to 2,000 rows, 128 up to 50,000, 64 up to 200,000, and
+        then fewer and fewer, at least 16.
 
     shuffle : bool, default=True
         Whether to draw a new order of the rows for every epoch.
@@ -138,21 +150,27 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     nesterovs_momentum : bool, default=True
         Whether that is Nesterov's momentum.
 
-    early_stopping : bool, default=False
-        Whether to stop when the loss on validation rows has not improved for
-        `n_iter_no_change` epochs, and to restore the weights of the best epoch.
+    early_stopping : bool or "auto", default="auto"
+        Whether to restore the weights of the epoch with the least loss on validation rows, and
+        to stop when that has not improved for `n_iter_no_change` epochs, or for a cycle of
+        a planned schedule. Of several networks each has a fold of the rows for validation,
+        which it does not learn from, and all have one best epoch. "auto" does so from 50 rows
+        on, and not with "lbfgs" and "lm".
 
     validation_fraction : float, default=0.1
-        Share of the rows kept for validation, unless `fit` is given validation data.
+        Share of the rows kept for validation by a single network, unless `fit` is given
+        validation data.
 
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the first and second moment of "adam" and "adamw".
+    beta_1, beta_2 : float, default=0.9, 0.95
+        Decay of the first and second moment of "adam" and "adamw". That of the second is 0.999
+        in most software; with a rate that ends near 0, 0.95 is better.
 
     epsilon : float, default=1e-8
         Keeps the divisions of "adam", "adamw" and "rmsprop" finite.
 
     n_iter_no_change : int or inf, default=10
-        Epochs without an improvement after which training stops.
+        Epochs without an improvement after which training stops; not looked at by a schedule
+        that is planned over `max_iter`.
 
     max_fun : int, default=15000
         The most evaluations of the objective by "lbfgs"; of "lm", steps that are tried.
@@ -165,9 +183,12 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     fit_intercept : bool, default=True
         False for a network without biases; X and y are then scaled but not centred.
 
-    standardize : bool, default=True
-        Whether X and y are standardised inside, with weighted means and standard
-        deviations of the training rows. y is shifted and scaled for an identity output,
+    standardize : {"robust"} or bool, default="robust"
+        Whether X and y are standardised inside. True takes weighted means and standard
+        deviations of the training rows. "robust" takes the median and the interquartile range
+        of X, and bounds what comes of them, z, by z / √(1 + (z/3)²), so that a cell far from all
+        others is never far from them inside; of a sparse X, and without intercepts, it is True. y
+        is shifted and scaled for an identity output,
         scaled for one with a lower bound of 0 and for losses that a shift would change
         ("poisson", "gamma"), left alone for others and for a loss of your own. Of several
         outputs each is scaled by itself, so that the loss counts every one in proportion
@@ -204,11 +225,30 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Epochs between two writings of the checkpoint. "lbfgs" learns the curvature
         anew at each, so that its results depend on this number.
 
+    n_networks : int or "auto", default="auto"
+        Networks that are trained at once, as one stack of arrays, and whose mean predicts. "auto"
+        is 5 up to 200,000 rows, and 1 for more, for "lbfgs" and "lm", which train one alone,
+        and for a network that `partial_fit` begins.
+
+    n_bins : int or "auto", default="auto"
+        With ``standardize="robust"``, bins of every feature between its quantiles, along each
+        of which a further input rises from -1 to 1: what jumps with a feature is then learnt
+        as easily as what is smooth (:mod:`skbackprop.encoding`). 0 for no such inputs; "auto" for
+        0 or 16, whichever a short training on up to 10,000 rows does better with.
+
+    parametrization : {"neural_tangent", "standard"}, default="neural_tangent"
+        How weights begin, and at what rates they learn. "standard": W[l] from the uniform
+        distribution that suits g[l], b[l] = 0, and one rate. "neural_tangent": W[l] from
+        N(0, 1/n[l-1]), b[l] from N(0, 1), W[L] = b[L] = 0, and rates in proportion to
+        1/√n[l-1], which change all layers alike; and every input has a scale that is learnt too
+        (:meth:`skbackprop.network.Network.rates`).
+
     Attributes
     ----------
     coefs_ : list of ndarray
         Weights of every layer in the caller's units: the network with these weights
-        predicts y from raw X. (For an output activation that cannot absorb a factor,
+        predicts y from raw X, or from A[0] where X is encoded. Several networks are one here,
+        their layers side by side. (For an output activation that cannot absorb a factor,
         predictions are `y_scale_` times what they give, plus `y_shift_` if there is one.)
     intercepts_ : list of ndarray
         Biases that go with them.
@@ -243,9 +283,21 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Their names, if X has names that are all strings.
     theta_ : ndarray
         All weights of the standardised network: layer by layer the biases, then the rows of
-        the weight matrix.
+        the weight matrix, of several networks one after the other; before them the scales of the
+        inputs.
     layer_sizes_, activations_, fit_intercept_ : list, list, bool
-        The network that was fitted.
+        The network that was fitted. The first size is that of A[0], bins included.
+    n_networks_ : int
+        How many of them.
+    input_scale_ : bool
+        Whether `theta_` has a scale for every input.
+    error_quantiles_ : ndarray of shape (201, n_outputs) or None
+        Quantiles 0, 0.005, …, 1 of y less its prediction for validation rows.
+    n_validation_ : int
+        How many rows.
+    bin_columns_, bin_middles_, bin_halves_ : ndarray or None
+        Of every bin the feature, the middle, and half its width, in units of `X_scale_`. None
+        where X is not bounded and encoded.
     X_shift_, X_scale_, y_shift_, y_scale_ : ndarray or None
         The network sees ``(X - X_shift_) / X_scale_`` and predicts
         ``(y - y_shift_) / y_scale_``. None changes nothing.
@@ -273,10 +325,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     >>> from skbackprop import BackpropRegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> model = BackpropRegressor(
-    ...     hidden_layer_sizes=(16,), alpha=20, batch_size=32, learning_rate_init=0.01,
-    ...     early_stopping=True, random_state=0,
-    ... )
+    >>> model = BackpropRegressor(random_state=0)
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
     True
     """
@@ -526,13 +575,17 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return self._commit(self._finish(fitting, stacklevel=3) | about)
 
     @quietly  # once for all of it: overflow is looked for in the result
-    def predict(self, X):
-        """A[L], the network's prediction for every row of X.
+    def predict(self, X, return_std=False):
+        """A[L], the network's prediction for every row of X; of several networks the mean.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block: memory does not grow with the rows.
+        return_std : bool, default=False
+            Whether to return the standard deviation between the networks too: how far they
+            disagree, which says where there were few rows like this one. It says nothing of the
+            noise of y; see :meth:`predict_interval`.
 
         Returns
         -------
@@ -540,10 +593,67 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             Predictions, shaped as the y of `fit` and of the weights' type (float64 where
             float32 does not hold y's units). Finite for every finite X: what would be beyond
             the largest number is that number.
+        std : ndarray of the shape of y
+            With `return_std` alone.
+
+        Raises
+        ------
+        ValueError
+            If `return_std` is asked of a single network.
         """
         fitted, X = self._fitted_and_inputs(X)
+        model = model_of(fitted)
+        whole = (slice(None), 0) if fitted["_y_ndim"] == 1 else slice(None)
+        if not return_std:
+            return model.predict(X)[whole]
+        if model.n_networks == 1:
+            raise ValueError("return_std=True needs n_networks of 2 or more; this model has one")
+        return model.predict(X)[whole], model.spread(X)[whole]
+
+    @quietly
+    def predict_interval(self, X, coverage=0.9):
+        """ŷ + quantiles of the errors on rows that were not learnt from: where y will be.
+
+        A split-conformal interval: with the errors e = y - ŷ of the validation rows (of several
+        networks, of all rows, each predicted by the network that did not learn from it), it
+        reaches from their quantile (1 - coverage)/2 to that of (1 + coverage)/2, a row more counted
+        at either end. Of rows like those of `fit` that share is covered, whatever the distribution
+        of the errors; the width is the same for every row.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Inputs.
+        coverage : float, default=0.9
+            Share of the rows whose y is to be within, between 0 and 1.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            Lower and upper ends.
+
+        Raises
+        ------
+        ValueError
+            If the fit had no validation rows, or too few for that coverage, or for one above 0.99.
+
+        References
+        ----------
+        Lei et al. 2018, Distribution-free predictive inference for regression, section 2.2;
+        Barber et al. 2021, Predictive inference with the jackknife+, for the folds.
+        """
+        parameters.check("coverage", coverage, parameters.SHARE)
+        fitted, X = self._fitted_and_inputs(X)
+        table = fitted["error_quantiles_"]
+        if table is None:
+            raise ValueError(
+                "predict_interval needs the errors on validation rows, which fit keeps with "
+                "early_stopping=True or X_val"
+            )
         y = model_of(fitted).predict(X)
-        return y[:, 0] if fitted["_y_ndim"] == 1 else y
+        low, high = interval(table, fitted["n_validation_"], coverage)
+        ends = np.stack([y + low, y + high], axis=-1)
+        return ends[:, 0] if fitted["_y_ndim"] == 1 else ends
 
     def _fitted_and_inputs(self, X):
         """What is fitted, and X checked against it."""
@@ -940,12 +1050,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _complaints(self, fitting):
         """Sentences on what did not go well."""
         epoch, best, advice = fitting.at.epochs, fitting.history.best_epoch, self._advice()
+        most = fitting.params["max_iter"]
         stopped = {
-            "max_iter": f"Stochastic Optimizer: Maximum iterations ({fitting.params['max_iter']}) reached and "
+            "max_iter": f"Stochastic Optimizer: Maximum iterations ({most}) reached and "
             "the optimization hasn't converged yet.",
             "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
             "schedule": f"learning_rate={self.learning_rate!r} is planned over max_iter="
-            f"{fitting.params['max_iter']} passes and has ended: partial_fit no longer changes much. Use "
+            f"{most} passes and has ended: partial_fit no longer changes much. Use "
             "'constant', or raise max_iter.",
         }
         if fitting.reason in stopped:

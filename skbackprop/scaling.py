@@ -190,7 +190,7 @@ def robust_standardization(
 
 
 def sample(X: Any, weight: Array | None, index: Array | None) -> tuple[Array, Array | None]:
-    """Rows of positive weight, all or some that are evenly spaced, in float64, and their weights."""
+    """Rows of positive weight, or some that are evenly spaced, in float64, and their weights."""
     n = X.shape[0] if index is None else len(index)
     most = max(FEWEST_ROWS, SAMPLE_ENTRIES // max(1, X.shape[1]))
     rows: Any = np.arange(0, n, -(-n // most))

@@ -210,6 +210,20 @@ class Vector:
         return M
 
 
+class Matrix:
+    """Finite numbers in columns."""
+
+    def write(self, value, path, shelf):
+        return [shelf.put(path, value.reshape(-1)), value.shape[1]]
+
+    def read(self, tree, path, shelf):
+        demand(type(tree) is list and len(tree) == 2, f"the value of {path}")
+        columns = Whole(1).read(tree[1], path, shelf)
+        M = Vector().read(tree[0], path, shelf)
+        demand(M.size % columns == 0 and M.size > 0, f"the size of {path}")
+        return M.reshape(-1, columns)
+
+
 class Curve:
     """A list of float, NaN and infinity among them."""
 

@@ -104,8 +104,13 @@ def _given(fitting, t, columns) -> Iterator[Found]:
     m, part = fitting.model, "Given"
     why = "The table as the network sees it, one row for each example."
     if columns is not None:
+        columns = [*columns, *m.bin_names(columns)]
         why += f" Columns: {', '.join(map(str, columns)).replace('`', chr(39))}."
-    yield part, 0, Equation("A[0]", _scaled("X", m.X_shift, m.X_scale), (), why), t.A[0]
+    text = _scaled("X", m.X_shift, m.X_scale)
+    if m.encoding is not None:
+        why += " Bounded by `c(z) = z / √(1 + (z/3)²)`, and beside it e(z), a column for every bin."
+        text = f"[c(z) e(z)], z = {text}"
+    yield part, 0, Equation("A[0]", text, (), why), t.A[0]
     why = "The targets in the units of `" + f"A[{len(t.A) - 1}]`."
     yield part, None, Equation("Y", _scaled("y", m.y_shift, m.y_scale), (), why), t.Y
     if t.weight is not None:

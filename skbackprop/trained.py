@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .architecture import check_same
+from .automatic import is_auto
 from .blocks import run
 from .feed import Data
 from .fitting import Fitting, Table
@@ -39,15 +40,18 @@ class Trained(NamedTuple):
 def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, asks: str) -> Fitting:
     """The fit that would be made of a table, at the weights and in the units of a fitted model.
 
+    Of several networks the first.
+
     In the type `params` name; `asks` is who wants it, for the message on another architecture.
     """
-    fitting, dtype = Fitting(params, table), params["dtype"]
-    known = fitted["_training"]["architecture"] | {"dtype": dtype}
-    check_same(fitting.architecture, known, asks)
-    model = model_of(fitted).members()[0]
+    known, dtype = fitted["_training"]["architecture"], params["dtype"]
+    params = params | {k: known[k] for k in ("n_networks", "n_bins") if is_auto(params[k])}
+    fitting = Fitting(params, table)
+    check_same(fitting.architecture, known | {"dtype": dtype}, asks)
+    model = model_of(fitted)
     fitting.model = replace(model, theta=model.theta.astype(dtype))
     fitting._prepare(table, fitting.data.index, None, None)
-    return fitting
+    return fitting.alone()
 
 
 def trained_by(fitting: Fitting, rows: Array) -> Trained:

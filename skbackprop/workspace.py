@@ -115,7 +115,7 @@ class Workspace:
 class PredictionWorkspace:
     """Two pieces of memory that the layers use in turn, for a forward pass alone.
 
-    The networks of a stack read the same rows: A[0] is one matrix, and the others are one a network.
+    The networks of a stack read the same rows: A[0] is one matrix, the others one a network.
     """
 
     ones_are_lost = True

@@ -146,7 +146,7 @@ def test_own_validation_data(path):
 KILLS = """
 import json, os, random, signal, sys, time, warnings
 import numpy as np
-from skbackprop import BackpropRegressor
+from own import classic
 
 folder, kills = sys.argv[1], int(sys.argv[2])
 warnings.simplefilter("ignore")
@@ -490,7 +490,7 @@ def test_a_relative_path_is_of_the_folder_at_that_time(tmp_path, monkeypatch):
 SCRIPT = """
 import sys
 from sklearn.datasets import load_diabetes
-from skbackprop import BackpropRegressor
+from own import classic
 X, y = load_diabetes(return_X_y=True)
 model = classic(max_iter=100000, tol=0, n_iter_no_change=100000, random_state=0,
                           checkpoint=sys.argv[1], checkpoint_every=1, verbose=True)

@@ -96,7 +96,9 @@ def test_an_old_file_predicts_trains_on_and_is_saved_again(name, tmp_path):
 def test_a_checkpoint_goes_on(tmp_path):
     path = tmp_path / "checkpoint.skb"
     path.write_bytes((FOLDER / "v1" / "checkpoint.skb").read_bytes())
-    model = classic(**make["SMALL"] | make["CASES"]["checkpoint"], checkpoint=path)
+    model = classic(
+        **make["SMALL"] | make["CASES"]["checkpoint"], checkpoint=path, batch_size="auto"
+    )
     X, y = make["data"]("checkpoint")
     assert BackpropRegressor.load(path).n_iter_ == 2
     assert model.fit(X, y).n_iter_ == BackpropRegressor.load(path).n_iter_ == 4

@@ -272,7 +272,7 @@ def test_a_prediction_is_the_caller_s_to_change():
 FLAT = """
 import gc, json, pickle, sys, warnings
 import numpy as np
-from skbackprop import BackpropRegressor
+from own import classic
 
 warnings.simplefilter("ignore")
 X = np.random.default_rng(0).standard_normal((20, 3))
