@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .parameters import is_full_batch, seed_from
+from .parameters import is_full_batch, resolve_schedule, seed_from
 
 # Up to so many rows: rows of a batch, and passes of a schedule that is planned over them.
 BY_ROWS = ((2_000, 64, 256), (10_000, 128, 128), (50_000, 256, 128), (200_000, 512, 64))
@@ -21,7 +21,7 @@ PILOT_PASSES, PILOT_ROWS = 16, 10_000
 
 
 def resolved(
-    params: dict[str, Any], n: int, planned: bool, one_pass: bool, known: dict[str, Any] | None
+    params: dict[str, Any], n: int, one_pass: bool = False, known: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The parameters with numbers for "auto"; `n_bins` may stay one, if a pilot shall choose it.
 
@@ -31,14 +31,14 @@ def resolved(
         The estimator's parameters.
     n : int
         Rows that count.
-    planned : bool
-        Whether the learning rate's schedule is planned over `max_iter`.
     one_pass : bool
         Whether they are a stream's, of partial_fit.
     known : dict or None
         What the network is made of that training goes on with; None at the start.
     """
-    full_batch = is_full_batch(params["solver"])
+    if is_auto(params["learning_rate"]):  # a stream has no end that could be planned for
+        params = params | {"learning_rate": "constant" if one_pass else "coslog4"}
+    full_batch, planned = is_full_batch(params["solver"]), resolve_schedule(params).planned
     batch_size, passes = next((b, e) for rows, b, e in (*BY_ROWS, (n, 0, 0)) if n <= rows)
     if not batch_size:
         batch_size, passes = BEYOND[0], max(BEYOND[1], 64 * MANY_ROWS // n)

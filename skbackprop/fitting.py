@@ -81,7 +81,6 @@ class Fitting:
     ):
         self.one_pass, self.only_rows = one_pass, rows
         self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
-        self.schedule = parameters.resolve_schedule(params)
         params = self.params = self._without_auto(params, table, validation)
         self.reason: str | None = None  # why training ended short of success
         self.judgement: str | None = None  # of the weights, in a word
@@ -93,6 +92,7 @@ class Fitting:
         self.early_stopping = params["early_stopping"] and not one_pass
         self.loss = parameters.resolve_loss(params)
         self.optimizer = parameters.resolve_optimizer(params)
+        self.schedule = parameters.resolve_schedule(params)
         X, Y, weight = table
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
         self._check_targets(Y, weight, first=previous is None)
@@ -123,8 +123,7 @@ class Fitting:
         if weight is not None:
             rows = rows[weight[rows] > 0]
         known = None if self.previous is None else self.previous["_training"]["architecture"]
-        planned = self.schedule.planned
-        params = automatic.resolved(params, len(rows), planned, self.one_pass, known)
+        params = automatic.resolved(params, len(rows), self.one_pass, known)
         if not automatic.is_auto(params["n_bins"]):
             return params
 

@@ -236,7 +236,7 @@ RULES: dict[str, Any] = {
     "solver": NameOrObject((*OPTIMIZERS, *FULL_BATCH), ("init", "step")),
     "alpha": Number(0),
     "batch_size": Either((OneOf(("auto",)), COUNT)),
-    "learning_rate": NameOrObject(tuple(SCHEDULES)),
+    "learning_rate": NameOrObject(("auto", *SCHEDULES)),
     "learning_rate_init": POSITIVE,
     "power_t": Number(0),
     "max_iter": Either((OneOf(("auto",)), COUNT)),

@@ -25,10 +25,9 @@ def learning_rates(fitted: dict[str, Any], params: dict[str, Any]) -> Array | No
     """
     if parameters.is_full_batch(params["solver"]):
         return None
-    schedule, n = parameters.resolve_schedule(params), len(fitted["loss_curve_"])
     state = fitted["_training"]
-    rows, known = state["weight_rows"], state["architecture"]
-    params = automatic.resolved(params, rows, schedule.planned, False, known)
+    params = automatic.resolved(params, state["weight_rows"], known=state["architecture"])
+    schedule, n = parameters.resolve_schedule(params), len(fitted["loss_curve_"])
     slowdown = _slowdowns(fitted, params, schedule)
     if slowdown is None:
         return None

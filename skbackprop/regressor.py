@@ -98,13 +98,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         epoch differ by one row at most. Not used by "lbfgs" and "lm".
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "one_cycle", \
-"coslog4"} or callable, default="coslog4"
+"coslog4", "auto"} or callable, default="auto"
         How the learning rate changes, for every mini-batch solver: not at all; as
         ``1 / (rows seen + 1)**power_t``; divided by 5 whenever training stalls; or
         planned over `max_iter` epochs, all of which are then run. "coslog4" has four cycles,
         each twice as long as the last; with `early_stopping`, one that brought nothing better
-        is the last. A callable takes the progress, from 0 to 1, and
-        returns a factor for `learning_rate_init`.
+        is the last. "auto" is "coslog4" for `fit` and "constant" for `partial_fit`. A callable
+        takes the progress, from 0 to 1, and returns a factor for `learning_rate_init`.
 
     learning_rate_init : float, default=0.005
         Learning rate of the mini-batch solvers; with `parametrization="neural_tangent"` that
@@ -339,7 +339,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
-        learning_rate="coslog4",
+        learning_rate="auto",
         learning_rate_init=0.005,
         power_t=0.5,
         max_iter="auto",

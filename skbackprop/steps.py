@@ -197,8 +197,9 @@ def _through_activation(g, equations, t, l):
 
 
 def _update(fitting, t) -> Iterator[Found]:
-    optimizer, clip_norm = fitting.optimizer, fitting.how.clip_norm
-    if type(optimizer) is SGD and not optimizer.momentum and clip_norm is None:
+    optimizer, clip_norm, rates = fitting.optimizer, fitting.how.clip_norm, fitting.how.layer_rates
+    plain = type(optimizer) is SGD and not optimizer.momentum
+    if plain and clip_norm is None and not rates and fitting.schedule(0.0, 0):
         yield from _gradient_descent(fitting, t)
         return
     left, relation, right = _formula_of_update(optimizer).partition("←")
@@ -208,6 +209,8 @@ def _update(fitting, t) -> Iterator[Found]:
         why += "second derivative; a search along the line finds `α`."
     else:
         why += f"; the solver is {described(optimizer)}."
+    if optimizer is not None and rates:
+        why += " `α` is √(64/n[l-1]) times the learning rate for `W[l]` and 0.8 times for `b[l]`."
     if optimizer is not None and clip_norm is not None:
         why += f" A gradient longer than {clip_norm:g} is shortened to that before."
     equation = Equation(left.strip(), right.strip(), (), why, relation)
