@@ -16,7 +16,7 @@ alpha, m = 0.5, len(X)  # the learning rate; alpha=0 below is the penalty
 
 model = BackpropRegressor(
     hidden_layer_sizes=(2,), activation="tanh", solver="sgd", momentum=0, batch_size=m, alpha=0,
-    learning_rate_init=alpha, standardize=False, random_state=1,
+    learning_rate_init=alpha, standardize=False, parametrization="standard", random_state=1,
 ).partial_fit(X, Y)  # fmt: skip
 (W1, W2), (b1, b2) = model.coefs_, model.intercepts_
 explanation = model.explain_backprop(X, Y)

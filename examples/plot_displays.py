@@ -47,8 +47,9 @@ assert {"bmi", "s5"} & set(X.columns[effects.features_[:3]])
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharey=True)
 for ax, activation in zip(axes, ("logistic", "relu"), strict=True):
     deep = BackpropRegressor(
-        hidden_layer_sizes=(20,) * 5, activation=activation, max_iter=30, random_state=0
-    )
+        hidden_layer_sizes=(20,) * 5, activation=activation, max_iter=30, random_state=0,
+        parametrization="standard",
+    )  # fmt: skip
     norms = GradientFlowDisplay.from_estimator(deep, X, y, ax=ax).norms
     ax.set_title(activation)
     print(f"{activation}: dW[1] at the first weights is {norms[0, 0] / norms[0, -1]:.1g} of dW[6]")

@@ -22,7 +22,7 @@ architectures = [
     *(f"{m}-{n}" for m, n in product(units, units) if m >= n),  # never wider further on
 ]
 search = RandomizedSearchCV(
-    BackpropRegressor(early_stopping=True, max_iter=1000, tol=1e-3, random_state=0),
+    BackpropRegressor(n_networks=1, n_bins=0, early_stopping=True, random_state=0),
     {
         "hidden_layer_sizes": architectures,
         "activation": ["relu", "silu", "tanh"],

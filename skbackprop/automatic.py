@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .parameters import is_full_batch, resolve_schedule, seed_from
+from .parameters import hidden_sizes, is_full_batch, resolve_schedule, seed_from
 
 # Up to so many rows: rows of a batch, and passes of a schedule that is planned over them.
 BY_ROWS = ((2_000, 64, 256), (10_000, 128, 128), (50_000, 256, 128), (200_000, 512, 64))
@@ -38,6 +38,9 @@ def resolved(
     """
     if is_auto(params["learning_rate"]):  # a stream has no end that could be planned for
         params = params | {"learning_rate": "constant" if one_pass else "coslog4"}
+    if is_auto(params["standardize"]):  # without hidden layers the model is linear in X
+        hidden = hidden_sizes(params["hidden_layer_sizes"])
+        params = params | {"standardize": "robust" if hidden else True}
     full_batch, planned = is_full_batch(params["solver"]), resolve_schedule(params).planned
     batch_size, passes = next((b, e) for rows, b, e in (*BY_ROWS, (n, 0, 0)) if n <= rows)
     if not batch_size:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .automatic import BINS, is_auto
+from .automatic import BINS, is_auto, resolved
 from .definition import Definition, scaled
 from .differences import DIRECTIONS, ENTRIES, TOLERANCE, compare_matrix, is_kink, slopes
 from .fitting import Fitting
@@ -116,9 +116,15 @@ def _set_up(estimator, X, y, sample_weight):
     table, _ = checked_table(copy(estimator), X, y, sample_weight, reset=not fitted)
     if fitted:
         return fitting_at(vars(estimator), params, table, "check_gradients"), table
-    if is_auto(params["n_bins"]) and params["standardize"] == "robust":
-        params["n_bins"] = BINS  # without the short trainings that tell
+    # Of weights that are all at work, W[L] = 0 would hide what is before it; and without the short
+    # trainings that tell how many bins are best.
+    params |= {"parametrization": "standard", "n_networks": 1}
+    params |= {"n_bins": BINS} if is_auto(params["n_bins"]) and _has_robust_units(params) else {}
     return Fitting(params, table).alone(), table
+
+
+def _has_robust_units(params):
+    return resolved(params, len(params))["standardize"] == "robust"
 
 
 def _definition(fitting, table, rows, D=None) -> Definition:

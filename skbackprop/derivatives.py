@@ -19,7 +19,8 @@ as W[l] is constant and g[l]'(Z[l]) has the derivative g[l]''(Z[l]) ⊙ D[l]. Th
 
 Where the inputs are encoded, A[0] = φ(z) of the scaled features z (:mod:`skbackprop.encoding`),
 the derivatives by z are, with J = dφ/dz, (dA[L]/dA[0]) J and
-Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)). Of several networks the mean predicts, and the derivatives are the means of theirs.
+Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)). Of several networks the mean predicts, and the
+derivatives are the means of theirs.
 """
 
 from collections.abc import Callable, Iterator

@@ -218,7 +218,8 @@ def model_of(attributes: dict[str, Any]) -> Model:
     parts = [attributes[f"{name}_"] for name in (*names, *units)]
     bins = [attributes[name] for name in BINS]
     encoding = None if bins[0] is None else Encoding(*bins)
-    return Model(*parts, encoding, attributes["n_networks_"], attributes["input_scale_"])
+    parts += [encoding, attributes["n_networks_"], attributes["input_scale_"]]
+    return Model(*parts)
 
 
 def encoding_attributes(encoding: Encoding | None) -> dict[str, Any]:

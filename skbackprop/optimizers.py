@@ -199,11 +199,12 @@ class RMSprop(Optimizer):
         return step
 
 
-def _blocks(*vectors: Array | None) -> list[tuple[Any, ...]]:
+def _blocks(first: Array, *others: Array | None) -> list[tuple[Any, ...]]:
     """The vectors, block by block; None for one that is None."""
-    starts = range(0, len(vectors[0]), BLOCK)
+    starts = range(0, len(first), BLOCK)
     return [
-        tuple(None if M is None else M[start : start + BLOCK] for M in vectors) for start in starts
+        tuple(None if M is None else M[start : start + BLOCK] for M in (first, *others))
+        for start in starts
     ]
 
 

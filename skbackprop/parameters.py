@@ -255,7 +255,7 @@ RULES: dict[str, Any] = {
     "max_fun": COUNT,
     "output_activation": _or_none(ACTIVATION),
     "fit_intercept": Boolean(),
-    "standardize": Either((Boolean(), OneOf(("robust",)))),
+    "standardize": Either((Boolean(), OneOf(("auto", "robust")))),
     "n_bins": Either((OneOf(("auto",)), Number(0, integer=True))),
     "n_networks": Either((OneOf(("auto",)), COUNT)),
     "parametrization": OneOf(("standard", "neural_tangent")),

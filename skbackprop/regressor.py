@@ -183,16 +183,16 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     fit_intercept : bool, default=True
         False for a network without biases; X and y are then scaled but not centred.
 
-    standardize : {"robust"} or bool, default="robust"
+    standardize : {"auto", "robust"} or bool, default="auto"
         Whether X and y are standardised inside. True takes weighted means and standard
         deviations of the training rows. "robust" takes the median and the interquartile range
         of X, and bounds what comes of them, z, by z / √(1 + (z/3)²), so that a cell far from all
-        others is never far from them inside; of a sparse X, and without intercepts, it is True. y
-        is shifted and scaled for an identity output,
-        scaled for one with a lower bound of 0 and for losses that a shift would change
-        ("poisson", "gamma"), left alone for others and for a loss of your own. Of several
-        outputs each is scaled by itself, so that the loss counts every one in proportion
-        to its variance's inverse.
+        others is never far from them inside; of a sparse X, and without intercepts, it is True.
+        "auto" is "robust", but True without hidden layers: that model is linear in X.
+        y is shifted and scaled for an identity output, scaled for one with a lower bound of 0 and
+        for losses that a shift would change ("poisson", "gamma"), left alone for others and for
+        a loss of your own. Of several outputs each is scaled by itself, so that the loss counts
+        every one in proportion to its variance's inverse.
 
     dropout : float, default=0.0
         Share of the hidden units left out of a training step (inverted dropout).
@@ -326,8 +326,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> model = BackpropRegressor(random_state=0)
-    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.3
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.25
     True
+    >>> model.predict_interval(X_test, coverage=0.9).shape
+    (111, 2)
     """
 
     def __init__(
@@ -359,7 +361,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         max_fun=15000,
         output_activation=None,
         fit_intercept=True,
-        standardize="robust",
+        standardize="auto",
         dropout=0.0,
         clip_norm=None,
         quantile=0.5,
