@@ -21,7 +21,7 @@ def test_by_rows():
     small = choices(500)
     assert small == {
         "batch_size": 64, "max_iter": 256, "early_stopping": True, "n_networks": 5,
-        "n_bins": "auto", "learning_rate": "coslog4",
+        "n_bins": "auto", "learning_rate": "coslog4", "standardize": "robust",
     }  # fmt: skip
     rows = [500, 5_000, 20_000, 100_000, 10**6, 10**7]
     found = [choices(n) for n in rows]
@@ -43,6 +43,7 @@ def test_by_solver_and_schedule():
     assert choices(FOLDED - 1)["early_stopping"] is False
     assert choices(MANY_ROWS + 1)["n_networks"] == 1
     assert choices(500, standardize=True)["n_bins"] == 0
+    assert choices(500, hidden_layer_sizes="")["standardize"] is True  # a linear model
     assert choices(500, known={"n_networks": 3, "n_bins": 7})["n_bins"] == 7
     assert choices(500, n_networks=2, max_iter=7)["max_iter"] == 7
 
