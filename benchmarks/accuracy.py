@@ -137,9 +137,8 @@ def main():
     first = "all defaults" if options.ablation else "the best"
     print(f"\nmean rank, geometric mean of the error over that of {first}, seconds of all fits")
     for j, model in enumerate(models):
-        print(
-            f"  {model:34} {ranks[:, j].mean():5.2f} {ratio[j]:8.3f} {options.splits * seconds[:, j].sum():8.1f} s"
-        )
+        line = f"  {model:34} {ranks[:, j].mean():5.2f} {ratio[j]:8.3f}"
+        print(f"{line} {options.splits * seconds[:, j].sum():8.1f} s")
     print(f"intervals of {COVERAGE:.0%}: {np.nanmean(covered[:, -1]):.3f} covered on average")
 
 
