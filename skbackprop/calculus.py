@@ -3,8 +3,7 @@
 f is a scalar function of a matrix G, and G a function of a matrix X. A rule gives df/dX
 from df/dG and what it needs of G (the constant W or C, or g'(X)); df/dX has the shape of X
 and holds the partial derivative with respect to each entry. A letter with a d in front is the
-derivative of f
-with respect to it: dG = df/dG.
+derivative of f with respect to it: dG = df/dG.
 
 ==============================  ===================  =============================
 rule                            G(X)                 df/dX
