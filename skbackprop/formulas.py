@@ -7,7 +7,8 @@ from typing import Any
 def formula_of(obj: Any, table: dict[str, type], left: str = "") -> str:
     """A formula of an object of a table, from its docstring, or else the object's name.
 
-    That with the left side `left`, or the whole of the first line.
+    It is the formula with the left side `left`, or the whole of the first line: there is one for
+    the reader of the class and for that of an explanation.
     """
     doc = type(obj).__doc__ if type(obj) in table.values() else None
     if not doc:
