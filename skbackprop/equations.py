@@ -115,7 +115,7 @@ def of_loss(loss: Any, L: int, weighted: bool, penalty: bool) -> Equation:
         text = f"{sums} (aᵢₖ - yᵢₖ)²" if weighted else f"1/m ‖{A} - Y‖²_F"
         why = f"The {mean} over the rows of the squared distance between `a`, a row of "
         return Equation("f", text + more, (), f"{why}`{A}`, and `y`, the row of `Y`.")
-    why = f"The {mean} over the rows of the sum over the outputs: {formula_of(loss, LOSSES, 'ℓ')}, "
+    why = f"The {mean} over the rows of the sum over the outputs: {_formula(loss, 'ℓ')}, "
     why += f"with `a` from `{A}`, `y` from `Y`."
     why += letters_of(why, loss.letters, loss)
     return Equation("f", f"{sums} ℓ(aᵢₖ, yᵢₖ){more}", (), why)
@@ -143,12 +143,17 @@ def of_dA_L(loss: Any, L: int, weighted: bool, from_Z: bool) -> Equation:
 
 def _slope(loss, L, slope):
     """Why the derivative of a loss that is a sum over the entries is what it is."""
-    formula = formula_of(loss, LOSSES, slope)
+    formula = _formula(loss, slope)
     if slope == "dℓ/dz":
         why = f"`dℓ/dz` is `dℓ/da` times the slope of `g[{L}]`, in which a division by `a` "
         return f"{why}cancels: {formula}, with `a` from `A[{L}]`, `y` from `Y`."
-    why = f"The loss is a sum over the entries, of {formula_of(loss, LOSSES, 'ℓ')} with {formula}."
+    why = f"The loss is a sum over the entries, of {_formula(loss, 'ℓ')} with {formula}."
     return why + letters_of(why, loss.letters, loss)
+
+
+def _formula(loss, left):
+    formula = formula_of(loss, LOSSES, left)
+    return formula if formula.startswith("`") else f"`{left}` of {formula}"  # a user's own
 
 
 # ----- the update ---------------------------------------------------------------------------

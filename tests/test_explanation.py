@@ -12,7 +12,7 @@ from scipy import sparse
 
 from skbackprop import BackpropRegressor, calculus, check_gradients, notation, rendering, trained
 from skbackprop.activations import ACTIVATIONS
-from skbackprop.losses import LOSSES
+from skbackprop.losses import LOSSES, Loss
 from skbackprop.model import model_of
 from skbackprop.notation import MINUS, PRIME
 from skbackprop.optimizers import OPTIMIZERS
@@ -254,6 +254,19 @@ SAID = {  # by which step, of which name
 @pytest.mark.parametrize(("name", "step"), SAID)
 def test_formulas_are_those_of_the_step_and_their_letters_are_explained(name, step):
     assert SAID[name, step] in every(name)[1][step].why
+
+
+class Quartic(Loss):
+    def elementwise(self, A, Y):
+        return (A - Y) ** 4
+
+    def elementwise_derivative(self, A, Y):
+        return 4 * (A - Y) ** 3
+
+
+def test_of_a_loss_of_the_users_own_the_name_is_said():
+    a = fitted(loss=Quartic()).explain_backprop(X, Y)
+    assert "`ℓ` of Quartic with `dℓ/da` of Quartic." in a["dA[2]"].why
 
 
 UPDATES = {
