@@ -43,8 +43,8 @@ after = model.explain_backprop(X, Y)["f"].result.value
 print(f"f = {f:.4f}, after one step downhill {after:.4f}")
 assert after < f
 
-steps = [step for step in explanation if step.part.startswith(("Forward", "Backward"))]
-fig, axes = plt.subplots(3, 5, figsize=(12, 6), layout="constrained")
+steps = [step for step in explanation if step.part.startswith(("Given", "Forward", "Backward"))]
+fig, axes = plt.subplots(4, 5, figsize=(12, 8), layout="constrained")
 largest = max(np.abs(step.result.value).max() for step in steps)
 for ax in axes.flat:
     ax.set_axis_off()

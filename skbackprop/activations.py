@@ -39,6 +39,7 @@ for a block of entries, as methods that write to their last argument or argument
 
 from functools import partial
 from math import pi, sqrt
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -192,9 +193,10 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """g(z) = z where z > 0, else s z;  g' = 1 where z > 0, else s, with 0 <= s <= 1."""
+    """g(z) = z where z > 0, else s z;  g' = 1 where z > 0, else s;  0 <= s <= 1."""
 
     negative_slope: float = 0.01
+    letters: ClassVar = {"s": "negative_slope"}
     initialization = "he"
     output = "scale"
 
@@ -218,6 +220,7 @@ class ELU(Activation):
     """g(z) = z where z > 0, else α (exp(z) - 1);  g' = 1 where z > 0, else a + α."""
 
     alpha: float = 1.0
+    letters: ClassVar = {"α": "alpha"}
     initialization = "he"
 
     def __init__(self, *args, **kwargs):
@@ -245,6 +248,7 @@ class SELU(Activation):
 
     scale = 1.0507009873554804934193349852946
     alpha = 1.6732632423543772848170429916717
+    letters: ClassVar = {"λ": "scale", "α": "alpha"}
     initialization = "lecun"
 
     def _value(self, z, a):
@@ -265,6 +269,7 @@ class GELU(Activation):
     The exact function (Hendrycks & Gimpel 2016), not its tanh approximation.
     """
 
+    letters: ClassVar = {"Φ": "the normal distribution function", "φ": "the normal density"}
     initialization = "he"
     from_A = False
 
@@ -293,6 +298,7 @@ class SiLU(Activation):
     The last by 1 - 2 σ = -tanh(z/2) in σ'' = σ' (1 - 2 σ).
     """
 
+    letters: ClassVar = {"σ": "the logistic function of `z`"}
     initialization = "he"
     from_A = False
 
@@ -321,6 +327,9 @@ class Mish(Activation):
     and t' = 4 e (1 + e) / (n + 2)²: one exponential for all of it.
     """
 
+    letters: ClassVar = {
+        "t'": "`σ (1 - t²)`, with `t = tanh(softplus(z))` and `σ` the logistic function of `z`"
+    }
     initialization = "he"
     from_A = False
 
@@ -358,6 +367,7 @@ class Softplus(Activation):
     σ is the logistic function.
     """
 
+    letters: ClassVar = {"σ": "the logistic function"}
     initialization = "he"
     output = "scale"
     from_A = False
@@ -378,7 +388,7 @@ class Softplus(Activation):
 
 
 class Exp(Activation):
-    """g(z) = exp z;  g' = g'' = a. For outputs that are positive: the log link of a GLM."""
+    """g(z) = exp z;  g' = a;  g'' = a. For outputs that are positive: the log link of a GLM."""
 
     output = "scale"
 

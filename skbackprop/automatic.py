@@ -10,11 +10,16 @@ from typing import Any
 
 from .parameters import hidden_sizes, is_full_batch, resolve_schedule, seed_from
 
-# Up to so many rows: rows of a batch, and passes of a schedule that is planned over them.
-BY_ROWS = ((2_000, 64, 256), (10_000, 128, 128), (50_000, 256, 128), (200_000, 512, 64))
-BEYOND = 1024, 16  # rows of a batch, and passes at the least
+# Up to so many rows: rows of a batch, passes of a schedule that is planned over them, networks.
+BY_ROWS = (
+    (2_000, 64, 256, 10),
+    (10_000, 128, 128, 5),
+    (50_000, 256, 128, 5),
+    (200_000, 512, 64, 5),
+)
+BEYOND = 1024, 16, 1  # passes: at the least
+MANY_ROWS = BY_ROWS[-1][0]
 UNPLANNED = 200  # passes at the most, without a plan
-NETWORKS, MANY_ROWS = 5, 200_000
 FOLDED = 50  # rows from which some can be spared for validation
 BINS = 16  # of a feature, of those that are tried
 PILOT_PASSES, PILOT_ROWS = 16, 10_000
@@ -42,15 +47,15 @@ def resolved(
         hidden = hidden_sizes(params["hidden_layer_sizes"])
         params = params | {"standardize": "robust" if hidden else True}
     full_batch, planned = is_full_batch(params["solver"]), resolve_schedule(params).planned
-    batch_size, passes = next((b, e) for rows, b, e in (*BY_ROWS, (n, 0, 0)) if n <= rows)
-    if not batch_size:
-        batch_size, passes = BEYOND[0], max(BEYOND[1], 64 * MANY_ROWS // n)
+    batch_size, passes, networks = next((by for rows, *by in BY_ROWS if n <= rows), BEYOND)
+    if n > MANY_ROWS:
+        passes = max(passes, BY_ROWS[-1][2] * MANY_ROWS // n)
     robust = params["standardize"] == "robust"
     choices = {
         "batch_size": batch_size,
         "max_iter": passes if planned and not full_batch else UNPLANNED,
         "early_stopping": not (full_batch or one_pass) and n >= FOLDED,
-        "n_networks": 1 if full_batch or one_pass or n > MANY_ROWS else NETWORKS,
+        "n_networks": 1 if full_batch or one_pass else networks,
         "n_bins": "auto" if robust and not one_pass and n >= FOLDED else 0,
     }
     if known is not None:

@@ -3,8 +3,7 @@
 f is a scalar function of a matrix G, and G a function of a matrix X. A rule gives df/dX
 from df/dG and what it needs of G (the constant W or C, or g'(X)); df/dX has the shape of X
 and holds the partial derivative with respect to each entry. A letter with a d in front is the
-derivative of f
-with respect to it: dG = df/dG.
+derivative of f with respect to it: dG = df/dG.
 
 ==============================  ===================  =============================
 rule                            G(X)                 df/dX
@@ -110,7 +109,10 @@ def product(X: Array, Y: Array, out: Array | None = None) -> Call:
     np.multiply 15 and np.dot 8.
     """
     if X.shape[-1] != Y.shape[-2]:
-        raise ValueError(f"mismatch of the matrices of a product: {X.shape} and {Y.shape}")
+        raise ValueError(
+            f"mismatch in a product: {X.shape[-1]} columns on the left and {Y.shape[-2]} rows on "
+            f"the right, of matrices of shapes {X.shape} and {Y.shape}"
+        )
     outer, ndim = X.shape[-1] == 1, X.ndim
     if out is not None and X.dtype == Y.dtype == out.dtype and ndim == Y.ndim == out.ndim:
         small = out.nbytes <= SMALL and X.flags.forc and Y.flags.forc
@@ -147,6 +149,7 @@ class Function:
         TypeError
             If the value is a matrix: only df/dX of a scalar f is defined here.
         """
+        X = np.asarray(X)
         f = self.value(X)
         if np.ndim(f) != 0:
             raise TypeError(
@@ -236,7 +239,10 @@ class RightMultiply(_WithConstant):
     def value(self, X):
         """X W."""
         if np.shape(X)[-1] != self.constant.shape[-2]:
-            raise ValueError(f"X W: X of shape {np.shape(X)}, W of {self.constant.shape}")
+            raise ValueError(
+                "X W needs as many columns in X as there are rows in W; got X of shape "
+                f"{np.shape(X)} and W of {self.constant.shape}"
+            )
         return X @ self.constant
 
     def pull_back(self, dG, X):
@@ -250,7 +256,10 @@ class LeftMultiply(_WithConstant):
     def value(self, X):
         """W X."""
         if self.constant.shape[-1] != np.shape(X)[-2]:
-            raise ValueError(f"W X: W of shape {self.constant.shape}, X of {np.shape(X)}")
+            raise ValueError(
+                "W X needs as many columns in W as there are rows in X; got W of shape "
+                f"{self.constant.shape} and X of {np.shape(X)}"
+            )
         return self.constant @ X
 
     def pull_back(self, dG, X):
@@ -263,13 +272,18 @@ class Add(_WithConstant):
 
     def value(self, X):
         """X + C; C has the shape of X, or one that NumPy stretches to it."""
-        G = X + self.constant
-        if G.shape != np.shape(X):  # X itself stretched: df/dX would not be df/dG
+        X, C = np.asarray(X), self.constant
+        try:  # where X itself would be stretched df/dX would not be df/dG
+            fits = np.broadcast_shapes(X.shape, C.shape) == X.shape
+        except ValueError:
+            fits = False
+        if not fits:
             raise ValueError(
-                f"X + C: C of shape {self.constant.shape} for X of {np.shape(X)}; for a row b "
-                "added to every row use LeftMultiply(np.ones((m, 1))) inside"
+                f"X + C needs a C of X's shape; got X of shape {X.shape} and C of {C.shape}. If X "
+                "is a row to be added to every row, put LeftMultiply(np.ones((m, 1))) before it: "
+                "Add(C) @ LeftMultiply(np.ones((m, 1)))"
             )
-        return G
+        return X + C
 
     def pull_back(self, dG, X):
         """df/dX = df/dG."""
@@ -293,7 +307,7 @@ class Elementwise(Function):
 
     def value(self, X):
         """g(X)."""
-        return self.g.value(X)
+        return self.g.value(np.asarray(X))
 
     def pull_back(self, dG, X):
         """df/dX = df/dG ⊙ g'(X)."""

@@ -5,7 +5,10 @@ In the notation of :mod:`skbackprop.notation`. A sentence has its equations betw
 
 from typing import Any, NamedTuple
 
+from .formulas import formula_of, letters_of, name_of
 from .losses import LOSSES, CustomLoss, SquaredError
+from .messages import described
+from .optimizers import OPTIMIZERS, SGD
 
 
 class Equation(NamedTuple):
@@ -66,7 +69,7 @@ class Equations:
         rules: tuple[str, ...] = ("right_multiplication",)
         M = self._H(l)
         why = f"`Z[{l + 1}] = {self._product(l + 1)}`: `{M}` is multiplied from the right by "
-        why += f"`W[{l + 1}]`, so the derivative is by `W[{l + 1}]ᵀ`."
+        why += f"`W[{l + 1}]`, and `dZ[{l + 1}]` therefore by `W[{l + 1}]ᵀ`."
         if self.dropout[l]:
             text, rules = f"({text}) ⊙ D[{l}]", (*rules, "elementwise")
             why += f" `H[{l}] = A[{l}] ⊙ D[{l}]` is a function entry by entry, of slope `D[{l}]`."
@@ -82,7 +85,7 @@ class Equations:
         """Left multiplication."""
         M, text, rules = self._H(l - 1), f"{self._H(l - 1)}ᵀ dZ[{l}]", ["left_multiplication"]
         why = f"`Z[{l}] = {self._product(l)}`: `W[{l}]` is multiplied from the left by `{M}`, "
-        why += f"so the derivative is by `{M}ᵀ`."
+        why += f"and `dZ[{l}]` therefore by `{M}ᵀ`."
         if self.intercept:
             rules.insert(0, "addition")
             why += f" The term `1 b[{l}]` is a constant added and changes nothing."
@@ -104,42 +107,89 @@ class Equations:
 def of_loss(loss: Any, L: int, weighted: bool, penalty: bool) -> Equation:
     """F, the objective."""
     A, more = f"A[{L}]", " + penalty/2 Σₗ ‖W[l]‖²_F" if penalty else ""
-    mean = "Σᵢ wᵢ Σₖ " if weighted else "1/m Σᵢ Σₖ "
+    sums, mean = ("Σᵢ wᵢ Σₖ", "weighted mean") if weighted else ("1/m Σᵢ Σₖ", "mean")
     if isinstance(loss, CustomLoss):
-        return Equation("f", f"{_name(loss)}.value({A}, Y){more}", (), "A loss of the user's own.")
+        text = f"{name_of(loss)}.value({A}, Y{', w' if weighted else ''})"
+        return Equation("f", text + more, (), "A loss of the user's own.")
     if type(loss) is SquaredError:
-        text = f"{mean}(aᵢₖ - yᵢₖ)²" if weighted else f"1/m ‖{A} - Y‖²_F"
-        why = "The mean over the rows of the squared distance between `a`, a row of "
+        text = f"{sums} (aᵢₖ - yᵢₖ)²" if weighted else f"1/m ‖{A} - Y‖²_F"
+        why = f"The {mean} over the rows of the squared distance between `a`, a row of "
         return Equation("f", text + more, (), f"{why}`{A}`, and `y`, the row of `Y`.")
-    why = f"The mean over the rows; {formula_of(loss, LOSSES)}, with `a` from `{A}`, `y` from `Y`."
-    return Equation("f", f"{mean}ℓ(aᵢₖ, yᵢₖ){more}", (), why)
+    why = f"The {mean} over the rows of the sum over the outputs: {_formula(loss, 'ℓ')}, "
+    why += f"with `a` from `{A}`, `y` from `Y`."
+    why += letters_of(why, loss.letters, loss)
+    return Equation("f", f"{sums} ℓ(aᵢₖ, yᵢₖ){more}", (), why)
 
 
 def of_dA_L(loss: Any, L: int, weighted: bool, from_Z: bool) -> Equation:
     """The derivative with respect to A[L], or with `from_Z` to Z[L]."""
-    left, factor = f"{'dZ' if from_Z else 'dA'}[{L}]", "diag(w)" if weighted else "1/m"
-    rows: tuple[str, ...] = ("left_multiplication",) if weighted else ()
-    last = " Row i is multiplied by `wᵢ`, its weight." if weighted else ""
+    left, given = f"{'dZ' if from_Z else 'dA'}[{L}]", f"(A[{L}], Y)"
     if isinstance(loss, CustomLoss):
-        return Equation(left, f"{_name(loss)}.derivative(A[{L}], Y)", (), "As the loss gives it.")
+        given = given.replace("Y", "Y, w") if weighted else given
+        return Equation(left, f"{name_of(loss)}.derivative{given}", (), "As the loss gives it.")
+    rules: tuple[str, ...] = ("elementwise",)
     if type(loss) is SquaredError:
-        why = f"`‖G‖²_F` has the derivative `2 G`; `G = A[{L}] - Y` adds a constant to `A[{L}]`, "
-        why += "which changes nothing." + last
+        rules = ("squared_frobenius_norm", "addition")
         text = f"2 diag(w) (A[{L}] - Y)" if weighted else f"2/m (A[{L}] - Y)"
-        return Equation(left, text, ("squared_frobenius_norm", "addition", *rows), why)
-    if from_Z:
-        why = f"Loss and output activation cancel: {formula_of(loss, LOSSES)}.{last}"
-        return Equation(left, f"{factor} dℓ/dz", ("elementwise", *rows), why)
-    why = f"The loss is a sum over the entries: {formula_of(loss, LOSSES)}.{last}"
-    return Equation(left, f"{factor} dℓ/da", ("elementwise", *rows), why)
+        why = f"`‖G‖²_F` has the derivative `2 G`; `G = A[{L}] - Y` adds a constant to `A[{L}]`, "
+        why += "which changes nothing."
+    else:
+        slope = "dℓ/dz" if from_Z else "dℓ/da"
+        text, why = f"{'diag(w)' if weighted else '1/m'} {slope}{given}", _slope(loss, L, slope)
+    if weighted:
+        rules, why = (*rules, "left_multiplication"), f"{why} Row i is multiplied by `wᵢ`."
+    return Equation(left, text, rules, why)
 
 
-def formula_of(obj: Any, table: dict[str, type]) -> str:
-    """What an object of a table computes, which its docstring begins with; else its name."""
-    doc = type(obj).__doc__ if type(obj) in table.values() else None
-    return f"`{doc.strip().partition(chr(10))[0].rstrip('.')}`" if doc else _name(obj)
+def _slope(loss, L, slope):
+    """Why the derivative of a loss that is a sum over the entries is what it is."""
+    formula = _formula(loss, slope)
+    if slope == "dℓ/dz":
+        why = f"`dℓ/dz` is `dℓ/da` times the slope of `g[{L}]`, in which a division by `a` "
+        return f"{why}cancels: {formula}, with `a` from `A[{L}]`, `y` from `Y`."
+    why = f"The loss is a sum over the entries, of {_formula(loss, 'ℓ')} with {formula}."
+    return why + letters_of(why, loss.letters, loss)
 
 
-def _name(obj):
-    obj = getattr(obj, "loss", getattr(obj, "g", obj))  # a user's own
-    return type(obj).__name__
+def _formula(loss, left):
+    formula = formula_of(loss, LOSSES, left)
+    return formula if formula.startswith("`") else f"`{left}` of {formula}"  # a user's own
+
+
+# ----- the update ---------------------------------------------------------------------------
+
+OF_ALL = {"theta": "every `W[l]` and `b[l]` in one vector", "g": "the vector of their derivatives"}
+SEARCHED = {
+    "lbfgs": (
+        "theta ← theta - α B g",
+        "L-BFGS: `B` is made from the last steps and stands for the inverse of the second "
+        "derivative; a search along the line finds `α`.",
+    ),
+    "lm": (
+        "theta ← theta + δ",
+        "Levenberg-Marquardt: `(G + λ I) δ = -g` with the Gauss-Newton matrix `G`, the identity "
+        "`I`, and a damping `λ` that falls as long as the steps lower `f` as foretold.",
+    ),
+}
+
+
+def of_update(optimizer: Any, solver: Any) -> Equation:
+    """That of all weights at once, by an optimizer or, if it is None, a solver of that name."""
+    if optimizer is None:
+        text, why = SEARCHED[solver]
+        why += letters_of(f"{text} {why}", OF_ALL)
+    else:
+        text, why = _step(optimizer), f"The solver is {described(optimizer)}."
+        letters = OF_ALL | {"α": "the learning rate"} | getattr(optimizer, "letters", {})
+        why += letters_of(text, letters, optimizer)
+    left, relation, right = text.partition("←")
+    return Equation(left.strip(), right.strip(), (), why, relation)
+
+
+def _step(optimizer):
+    if type(optimizer) is SGD:
+        v = "μ v - α g" if optimizer.nesterovs_momentum else "v"
+        with_momentum = f"v ← μ v - α g,  theta ← theta + {v}"
+        return with_momentum if optimizer.momentum else "theta ← theta - α g"
+    formula = formula_of(optimizer, OPTIMIZERS).strip("`")
+    return formula if "←" in formula else "theta ← step(theta, g)"

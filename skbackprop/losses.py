@@ -236,13 +236,16 @@ class AbsoluteError(Loss):
 
 
 class Quantile(Loss):
-    """ℓ = q (y - a) where y > a, else (1 - q) (a - y);  dℓ/da = -q or 1 - q, 0 at y = a.
+    """ℓ = q (y - a) where y > a, else (1 - q) (a - y).
+
+    dℓ/da = -q where y > a, 1 - q where y < a, 0 at y = a.
 
     The pinball loss (Koenker & Bassett 1978), smallest at the quantile q of y given x.
     dℓ/da has no derivative at a = y.
     """
 
     quantile: float = 0.5
+    letters: ClassVar = {"q": "quantile"}
     degree = 1
     translation_invariant = True
 
@@ -266,6 +269,7 @@ class Huber(Loss):
     """
 
     delta: float = 1.35
+    letters: ClassVar = {"δ": "delta"}
     degree = 2
     translation_invariant = True
 

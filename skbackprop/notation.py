@@ -61,7 +61,8 @@ def _tokens(text: str) -> Iterator[tuple[str, re.Match]]:
 
 def latex(text: str) -> str:
     """An equation in LaTeX's math mode, with amsmath."""
-    return "".join(LATEX[kind](found) for kind, found in _tokens(text)).strip()
+    parts = (LATEX[kind](found) for kind, found in _tokens(text))
+    return "".join(parts).replace(r" } \text{ ", " ").strip()  # words side by side: one text
 
 
 def _latex_matrix(t):

@@ -21,7 +21,7 @@ read each number from memory once: with 316,000 weights Adam takes 1.60 ms as wh
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class SGD(Optimizer):
 
     momentum: float = 0.9
     nesterovs_momentum: bool = True
+    letters: ClassVar = {"v": "the velocity, 0 at first", "μ": "momentum"}
 
     def init(self, theta: Array) -> dict[str, Any]:
         return {"t": 0, "v": np.zeros_like(theta)} if self.momentum else {}
@@ -113,6 +114,14 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     decoupled = False  # whether alpha shrinks W outside the gradient
+    letters: ClassVar = {
+        "m": "a moving mean of `g`, 0 at first",
+        "v": "one of `g²`",
+        "m̂": "`m / (1-β₁ᵗ)` and `v̂` is `v / (1-β₂ᵗ)` at step `t`",
+        "β₁": "beta_1",
+        "β₂": "beta_2",
+        "ε": "epsilon",
+    }
 
     def init(self, theta: Array) -> dict[str, Any]:
         return {"t": 0, "m": np.zeros_like(theta), "v": np.zeros_like(theta)}
@@ -158,6 +167,7 @@ class AdamW(Adam):
     """
 
     decoupled = True
+    letters: ClassVar = {"λ": "the penalty, alpha over the sum of the weights of the rows"}
 
 
 class RMSprop(Optimizer):
@@ -168,6 +178,7 @@ class RMSprop(Optimizer):
 
     rho: float = 0.9
     epsilon: float = 1e-8
+    letters: ClassVar = {"v": "a moving mean of `g²`, 0 at first", "ρ": "rho", "ε": "epsilon"}
 
     def init(self, theta: Array) -> dict[str, Any]:
         return {"t": 0, "v": np.zeros_like(theta)}

@@ -46,8 +46,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     inside (see `standardize`), so that neither needs a scaler, and predictions, losses
     and fitted weights are in the units of the caller.
 
-    The defaults are for accuracy: five small networks are trained at once, each without a fifth
-    of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of these
+    The defaults are for accuracy: five or ten small networks are trained at once, each without a
+    share of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of these
     parts is a parameter. The plain network of textbooks is
     ``BackpropRegressor(hidden_layer_sizes=(k,), solver="sgd", learning_rate="constant",
     n_networks=1, early_stopping=False, standardize=False, parametrization="standard")``.
@@ -227,7 +227,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     n_networks : int or "auto", default="auto"
         Networks that are trained at once, as one stack of arrays, and whose mean predicts. "auto"
-        is 5 up to 200,000 rows, and 1 for more, for "lbfgs" and "lm", which train one alone,
+        is 10 up to 2,000 rows, 5 up to 200,000, and 1 for more, for "lbfgs" and "lm", which train one alone,
         and for a network that `partial_fit` begins.
 
     n_bins : int or "auto", default="auto"

@@ -11,6 +11,8 @@ class Settings:
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
+    # Of the formulas in the docstring: what a letter stands for, an attribute or words.
+    letters: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .activations import ACTIVATIONS
-from .equations import Equation, Equations, formula_of, of_dA_L, of_loss
+from .equations import Equation, Equations, of_dA_L, of_loss, of_update
 from .fitting import Fitting
+from .formulas import formula_of, letters_of
 from .messages import described
-from .optimizers import OPTIMIZERS, SGD
+from .optimizers import SGD
 from .trained import Trained
 
 Array = np.ndarray
@@ -140,7 +141,7 @@ def _forward(net, equations, t) -> Iterator[Found]:
     for l in range(1, net.L + 1):
         part = f"Forward, layer {l}"
         yield part, l, equations.Z(l), t.Z[l]
-        why = f"`g[{l}]`, entry by entry, is {_formula(net.g[l])}."
+        why = f"`g[{l}]`, entry by entry, is {_formula(net.g[l], 'g')}"
         yield part, l, equations.A(l)._replace(why=why), t.A[l]
         if t.D[l] is not None:
             why = "The mask, drawn for this step: 0 with probability `p`, the dropout, else "
@@ -149,14 +150,12 @@ def _forward(net, equations, t) -> Iterator[Found]:
             yield part, l, equations.H(l), t.A[l] * t.D[l]
 
 
-def _formula(g, slopes=False):
-    """What g, or its slopes, are: the part of its formula before the semicolon or after it."""
-    text = formula_of(g, ACTIVATIONS)
+def _formula(g, left):
+    """What g or its slope is, with the letters that are in it, and the end of the sentence."""
+    text = formula_of(g, ACTIVATIONS, left)
     if not text.startswith("`"):
-        return described(getattr(g, "g", g))
-    value, _, derivative = text.strip("`").partition(";  ")
-    text = derivative.partition(". ")[0] if slopes else value
-    return f"`{text}`"
+        return f"{described(getattr(g, 'g', g))}."
+    return f"{text}.{letters_of(text, g.letters, g)}"
 
 
 def _loss(fitting, t, penalty) -> Iterator[Found]:
@@ -188,7 +187,8 @@ def _through_activation(g, equations, t, l):
     if g.is_identity:
         yield equation._replace(why=f"{equation.why} Here `g[{l}]' = 1`."), t.dZ[l]
         return
-    why = f"The slopes of `g[{l}]`, entry by entry: {_formula(g, slopes=True)}."
+    why = f"The slopes of `g[{l}]`, from the entries `z` of `Z[{l}]` and `a` of `A[{l}]`: "
+    why += _formula(g, "g'")
     yield Equation(f"g[{l}]'(Z[{l}])", "", (), why), g.derivative(t.Z[l], t.A[l])
     yield equation, t.dZ[l]
 
@@ -202,26 +202,14 @@ def _update(fitting, t) -> Iterator[Found]:
     if plain and clip_norm is None and not rates and fitting.schedule(0.0, 0):
         yield from _gradient_descent(fitting, t)
         return
-    left, relation, right = _formula_of_update(optimizer).partition("←")
-    why = "`theta` is every `W[l]` and `b[l]` in one vector, `g` their derivatives"
-    if optimizer is None:
-        why += ": L-BFGS. `B` is made from the last steps and stands for the inverse of the "
-        why += "second derivative; a search along the line finds `α`."
-    else:
-        why += f"; the solver is {described(optimizer)}."
+    equation = of_update(optimizer, fitting.params["solver"])
     if optimizer is not None and rates:
-        why += " `α` is √(64/n[l-1]) times the learning rate for `W[l]` and 0.8 times for `b[l]`."
+        why = " `α` is √(64/n[l-1]) times the learning rate for `W[l]` and 0.8 times for `b[l]`."
+        equation = equation._replace(why=equation.why + why)
     if optimizer is not None and clip_norm is not None:
-        why += f" A gradient longer than {clip_norm:g} is shortened to that before."
-    equation = Equation(left.strip(), right.strip(), (), why, relation)
+        shorter = f" A gradient longer than {clip_norm:g} is shortened to that before."
+        equation = equation._replace(why=equation.why + shorter)
     yield "Update", None, equation, None
-
-
-def _formula_of_update(optimizer):
-    if optimizer is None:
-        return "theta ← theta - α B g"
-    formula = formula_of(optimizer, OPTIMIZERS).strip("`")
-    return formula if "←" in formula else "theta ← step(theta, g)"
 
 
 def _gradient_descent(fitting, t) -> Iterator[Found]:

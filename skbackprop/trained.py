@@ -84,7 +84,10 @@ def trained(objective: Objective, data: Data, theta: Array, rows: Array, least: 
 
 
 def _gradient(objective, data, theta, rows, batch) -> Array:
-    """What a training step on these rows hands to the optimizer."""
+    """df/dtheta for these rows, with the penalty: what a training step hands to the optimizer.
+
+    AdamW is handed that of the loss alone and sees to the penalty itself.
+    """
     gradient = np.empty_like(theta)
     data.take(rows, batch.ws.A[0], batch.Y, batch.weight)
     if batch.weight is not None:

@@ -306,6 +306,13 @@ def test_repr_says_what_is_joined():
 # ----- what a student may type ----------------------------------------------------------
 
 
+def test_lists_in_place_of_arrays():
+    for f in (SquaredFrobeniusNorm(), SquaredFrobeniusNorm() @ Elementwise(Tanh())):
+        X = [[1.0, 2.0], [3.0, -1.0]]
+        np.testing.assert_array_equal(f.derivative(X), f.derivative(np.array(X)))
+        assert f.value(X) == f.value(np.array(X))
+
+
 def test_the_article_s_loss_with_its_factor(rng):
     """f(X) = 1/m ‖X W - Y‖²_F:  df/dX = 2/m (X W - Y) Wᵀ."""
     X, W, Y = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=(4, 2))
@@ -321,8 +328,9 @@ def test_the_article_s_loss_with_its_factor(rng):
         (lambda: SquaredFrobeniusNorm() @ np.ones((2, 2)), "f.value"),
         (lambda: np.ones((2, 2)) @ SquaredFrobeniusNorm(), "unsupported operand"),
         (lambda: Elementwise(np.tanh), "such as Tanh"),
-        (lambda: RightMultiply(np.ones((3, 2))).value(np.ones((4, 2))), "X W"),
-        (lambda: LeftMultiply(np.ones((3, 2))).value(np.ones((4, 2))), "W X"),
+        (lambda: RightMultiply(np.ones((3, 2))).value(np.ones((4, 2))), "X W needs"),
+        (lambda: LeftMultiply(np.ones((3, 2))).value(np.ones((4, 2))), "W X needs"),
+        (lambda: Add(np.ones((3, 2))).value(np.ones((4, 2))), r"X \+ C needs"),
         (lambda: right_multiplication(np.ones((4, 1)), np.ones((3, 4))), "mismatch"),
     ],
 )

@@ -70,3 +70,13 @@ def test_every_name_in_the_text_of_the_derivation_is_one_of_the_package():
         assert hasattr(names[owner], name), (owner, name)
     assert rules | {"_weigh", "add_decay", "run"} <= set(names)
     assert quoted >= {"_weigh", "add_decay", "run"}
+
+
+def test_formulas_of_the_derivation_survive_markdown():
+    r"""Between dollars GitHub reads Markdown first: of `\{` it leaves a brace that groups."""
+    document = (ROOT / "docs" / "derivation.md").read_text(encoding="utf-8")
+    assert "$$" not in document  # formulas of their own lines stand in ```math
+    text = re.sub(r"^```.*?^```|\$`[^`]*`\$|`[^`]*`", "", document, flags=re.DOTALL | re.MULTILINE)
+    formulas = re.findall(r"\$([^$]*)\$", text)
+    assert len(formulas) > 150 and text.count("$") == 2 * len(formulas)
+    assert [f for f in formulas if re.search(r"\\[^A-Za-z]|[*]|<\w|\]\(", f)] == []

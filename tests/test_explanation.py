@@ -12,7 +12,7 @@ from scipy import sparse
 
 from skbackprop import calculus, check_gradients, notation, rendering, trained
 from skbackprop.activations import ACTIVATIONS
-from skbackprop.losses import LOSSES
+from skbackprop.losses import LOSSES, Loss
 from skbackprop.model import model_of
 from skbackprop.notation import MINUS, PRIME
 from skbackprop.optimizers import OPTIMIZERS
@@ -31,7 +31,7 @@ def fitted(loss="squared_error", layers=(4,), activation="tanh", weight=None, **
 OPTIONS = {
     **{f"activation {name}": {"activation": name} for name in ACTIVATIONS},
     **{f"loss {name}": {"loss": name} for name in LOSSES},
-    **{f"solver {name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs")},
+    **{f"solver {name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs", "lm")},
     "no hidden layer": {"layers": ()},
     "three hidden layers": {"layers": (4, 2, 3)},
     "no biases": {"fit_intercept": False},
@@ -43,6 +43,7 @@ OPTIONS = {
     "wide": {"layers": (30, 20), "activation": "gelu"},
     "of a user's own": {"loss": CubeError(), "activation": Sine()},
     "clipped": {"clip_norm": 1e-3},
+    "without Nesterov's": {"solver": "sgd", "nesterovs_momentum": False},
     "gradient descent": {"solver": "sgd", "momentum": 0.0},
 }
 
@@ -231,6 +232,66 @@ def test_every_step_names_its_rule_and_says_why(name):
     assert order == sorted(order, reverse=True)
 
 
+@pytest.mark.parametrize("name", OPTIONS)
+def test_no_step_speaks_of_second_derivatives(name):
+    """They are in the docstrings from which the formulas come, and in no training step."""
+    assert not any("d²" in step.why or "''" in step.why for step in every(name)[1])
+
+
+SAID = {  # by which step, of which name
+    ("loss poisson", "dZ[2]"): "`dℓ/dz = a - y`",
+    ("loss gamma", "dZ[2]"): "`dℓ/dz = 1 - y/a`",
+    ("loss huber", "dA[2]"): "`dℓ/da = r cut to ±δ`. Here `δ = 1.35`.",
+    ("loss quantile", "dA[2]"): "`dℓ/da = -q where y > a, 1 - q where y < a, 0 at y = a`. Here `q",
+    ("loss quantile", "f"): "else (1 - q) (a - y)`, with `a` from `A[2]`, `y` from `Y`. Here `q =",
+    ("activation elu", "g[1]'(Z[1])"): "`g' = 1 where z > 0, else a + α`. Here `α = 1`.",
+    ("activation gelu", "A[1]"): "`g(z) = z Φ(z)`. Here `Φ` is the normal distribution function.",
+    ("activation mish", "g[1]'(Z[1])"): "`g' = t + z t'`. Here `t'` is `σ (1 - t²)`",
+    ("activation relu", "g[1]'(Z[1])"): "`g'(z) = 1 where z > 0, else 0",
+}
+
+
+@pytest.mark.parametrize(("name", "step"), SAID)
+def test_formulas_are_those_of_the_step_and_their_letters_are_explained(name, step):
+    assert SAID[name, step] in every(name)[1][step].why
+
+
+class Quartic(Loss):
+    def elementwise(self, A, Y):
+        return (A - Y) ** 4
+
+    def elementwise_derivative(self, A, Y):
+        return 4 * (A - Y) ** 3
+
+
+def test_of_a_loss_of_the_users_own_the_name_is_said():
+    a = fitted(loss=Quartic()).explain_backprop(X, Y)
+    assert "`ℓ` of Quartic with `dℓ/da` of Quartic." in a["dA[2]"].why
+
+
+UPDATES = {
+    "solver sgd": "v ← μ v - α g,  theta ← theta + μ v - α g",
+    "without Nesterov's": "v ← μ v - α g,  theta ← theta + v",
+    "solver lm": "theta ← theta + δ",
+    "solver lbfgs": "theta ← theta - α B g",
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_update_is_that_of_the_solver(name):
+    step = every(name)[1][-1]
+    assert step.equation == UPDATES[name]
+    assert ("L-BFGS" in step.why, "Levenberg" in step.why) == ("lbfgs" in name, "lm" in name)
+
+
+def test_the_matrices_that_a_loss_is_made_of_stand_beside_its_derivative():
+    step = every("loss huber", weighted=True)[1]["dA[2]"]
+    assert step.equation == "dA[2] = diag(w) dℓ/da(A[2], Y)"
+    assert [(symbol.name, symbol.shape) for symbol in step.uses] == [
+        ("w", (12, 1)), ("A[2]", (12, 2)), ("Y", (12, 2)),
+    ]  # fmt: skip
+
+
 def test_from_the_loss_to_Z_directly():
     names = {name: [s.result.name for s in every(name)[1] if s.result] for name in OPTIONS}
     assert "dA[2]" not in names["loss poisson"] and "dZ[2]" in names["loss poisson"]
@@ -316,6 +377,7 @@ NOTATION = {
     "1e-05": (r"1 \cdot 10^{-5}", f"1e{MINUS}05"),
     "a < b & c": (r"a < b \& c", "<i>a</i> &lt; <i>b</i> &amp; <i>c</i>"),
     "√v": (r"\sqrt{v}", "√<i>v</i>"),
+    "r cut to ±δ": (r"r \text{ cut to } \pm \delta", "<i>r</i> cut to ±<i>δ</i>"),
 }
 
 
