@@ -47,8 +47,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     and fitted weights are in the units of the caller.
 
     The defaults are for accuracy: five or ten small networks are trained at once, each without a
-    share of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of these
-    parts is a parameter. The plain network of textbooks is
+    share of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of
+    these parts is a parameter. The plain network of textbooks is
     ``BackpropRegressor(hidden_layer_sizes=(k,), solver="sgd", learning_rate="constant",
     n_networks=1, early_stopping=False, standardize=False, parametrization="standard")``.
 
