@@ -43,7 +43,7 @@ def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, ask
     """
     fitting, dtype = Fitting(params, table), params["dtype"]
     known = fitted["_training"]["architecture"] | {"dtype": dtype}
-    check_same(fitting.architecture, known, asks)
+    check_same(fitting.architecture, known, asks, "give what it was fitted with, or fit it anew")
     model = model_of(fitted)
     fitting.model = replace(model, theta=model.theta.astype(dtype))
     fitting._prepare(table, fitting.data.index, None, None)
