@@ -6,16 +6,17 @@ import numpy as np
 
 from .drawing import (
     POINT,
-    check_matplotlib,
-    checked_estimator,
+    check_drawing,
     new_axes,
     rows_for,
     shortened,
     style,
     widest,
 )
-from .messages import described
+from .messages import described, shown
 from .model import model_of
+from .parameters import COUNT, check
+from .regressor import checked_estimator
 
 LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width
 MOST = 10  # nodes of a layer
@@ -85,14 +86,16 @@ class NetworkDisplay:
         -------
         display : NetworkDisplay
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_drawing(f"{cls.__name__}.from_estimator", ax)
         fitted = vars(checked_estimator(estimator))
         model = model_of(fitted)
         sizes = model.layer_sizes
         if feature_names is None:
             feature_names = fitted.get("feature_names_in_", [f"x{j}" for j in range(sizes[0])])
-        if len(feature_names) != sizes[0]:
-            raise ValueError(f"{len(feature_names)} feature_names for {sizes[0]} features")
+        if np.shape(feature_names) != (sizes[0],):
+            raise ValueError(
+                f"feature_names must be a list of {sizes[0]} names; got {shown(feature_names)}"
+            )
         W = [M.copy() for M in model.network().views(model.theta).W[1:]]
         outputs = ["ŷ"] if sizes[-1] == 1 else [f"ŷ{k}" for k in range(sizes[-1])]
         activations = [g if isinstance(g, str) else described(g) for g in model.activations]
@@ -119,11 +122,10 @@ class NetworkDisplay:
         -------
         display : NetworkDisplay
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
+        check_drawing(f"{type(self).__name__}.plot", ax)
         if max_nodes is None:
             max_nodes = MOST if ax is None else rows_for(ax, MOST, besides=4)
-        if max_nodes < 1:
-            raise ValueError(f"max_nodes must be at least 1; got {max_nodes!r}")
+        check("max_nodes", max_nodes, COUNT)
         self.nodes_ = _strongest(self.weights, max_nodes)
         self.sizes = [W.shape[0] for W in self.weights] + [self.weights[-1].shape[1]]
         self.rows = max(map(self._rows, range(len(self.sizes))))
@@ -166,7 +168,7 @@ class NetworkDisplay:
         order, largest = np.argsort(np.abs(w), kind="stable"), np.abs(w).max() or 1.0
         widths = 0.4 + 2.6 * np.abs(w[order]) / largest
         defaults = {"cmap": "coolwarm", "norm": Normalize(-largest, largest), "linewidths": widths}
-        keywords = style(defaults, edge_kw)
+        keywords = style(defaults, edge_kw=edge_kw)
         self.edges_ = LineCollection(
             np.array(segments)[order], array=w[order], zorder=1, **keywords
         )
@@ -232,7 +234,7 @@ class NetworkDisplay:
                         "verticalalignment": "center_baseline",
                         "parse_math": False,
                     },
-                    text_kw,
+                    text_kw=text_kw,
                 ),
             )
             for text, place in zip(texts, self.places[l], strict=True)
@@ -243,7 +245,7 @@ class NetworkDisplay:
         defaults = {"color": "white", "edgecolors": "0.3", "linewidths": 1, "zorder": 2}
         x, y = np.concatenate(drawn).T
         self.node_collection_ = self.ax_.scatter(
-            x, y, **style(defaults | {"s": self.diameter**2}, node_kw)
+            x, y, **style(defaults | {"s": self.diameter**2}, node_kw=node_kw)
         )
         self.node_texts_ = []
         for l in range(self.L + 1):
@@ -257,7 +259,7 @@ class NetworkDisplay:
 
     def _write(self, place, text, text_kw, **defaults):
         centered = {"horizontalalignment": "center", "verticalalignment": "center_baseline"}
-        keywords = style(centered | {"parse_math": False}, text_kw) | defaults
+        keywords = style(centered | {"parse_math": False}, text_kw=text_kw) | defaults
         self.node_texts_.append(self.ax_.text(*place, text, **keywords))
 
     def _draw_titles(self, text_kw):
@@ -273,7 +275,7 @@ class NetworkDisplay:
         defaults = {"horizontalalignment": "center", "fontsize": self.fontsize}
         defaults |= {"parse_math": False, "verticalalignment": "top"}
         self.title_texts_ = [
-            self.ax_.text(l, self.top, text, **style(defaults, text_kw))
+            self.ax_.text(l, self.top, text, **style(defaults, text_kw=text_kw))
             for l, text in enumerate(titles)
         ]
         size = self.title_texts_[0].get_fontsize()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -120,8 +121,55 @@ def test_keywords_go_to_matplotlib_by_short_names_too():
     X, y = data()
     display = LossCurveDisplay.from_estimator(fitted(X, y), line_kw={"lw": 3, "c": "red"})
     assert display.line_.get_linewidth() == 3 and display.line_.get_color() == "red"
-    with pytest.raises(TypeError, match="two of these"):
+    with pytest.raises(TypeError, match="line_kw has one keyword by two names"):
         display.plot(line_kw={"lw": 3, "linewidth": 2})
+
+
+@pytest.mark.parametrize(
+    "keywords, kind, message",
+    [
+        ({"ax": "axes[0]"}, TypeError, r"ax must be one matplotlib Axes, or None; got 'axes\[0\]'"),
+        ({"ax": np.array([None, None])}, TypeError, "ax must be one matplotlib Axes"),
+        ({"line_kw": "red"}, TypeError, "line_kw must be a dict of matplotlib's keywords; got 're"),
+    ],
+)
+def test_axes_and_keywords_of_the_wrong_kind_are_refused_by_name(keywords, kind, message, plt):
+    X, y = data()
+    model = fitted(X, y)
+    calls = [partial(LossCurveDisplay.from_estimator, model)]
+    calls += [partial(ActivationDisplay.from_activation, "relu")]
+    calls += [partial(ActivationDisplay.from_estimator, model)]
+    calls += [partial(MarginalEffectsDisplay.from_estimator, model, X)]
+    calls += [partial(GradientFlowDisplay.from_estimator, model, X, y)]
+    of_network = {"edge_kw" if name == "line_kw" else name: v for name, v in keywords.items()}
+    for call in calls:
+        with pytest.raises(kind, match=message):
+            call(**keywords)
+    with pytest.raises(kind, match=message.replace("line_kw", "edge_kw")):
+        NetworkDisplay.from_estimator(model, **of_network)
+    if "ax" in keywords:
+        assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("value", ["a", 2.5, True, 0, -1, np.nan])
+def test_how_many_are_drawn_is_a_positive_integer(value):
+    X, y = data()
+    model = fitted(X, y)
+    for name, draw in (
+        ("max_nodes", partial(NetworkDisplay.from_estimator, model)),
+        ("max_features", partial(MarginalEffectsDisplay.from_estimator, model, X)),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be an integer >= 1; got"):
+            draw(**{name: value})
+
+
+@pytest.mark.parametrize("names", [["a", "b"], "abc", 3, [["a", "b", "c"]]])
+def test_names_that_are_no_list_of_as_many_are_refused(names):
+    model = fitted(*data())
+    with pytest.raises(ValueError, match="feature_names must be a list of 3 names; got"):
+        NetworkDisplay.from_estimator(model, feature_names=names)
+    for good in (("a", "b", "c"), np.array(["a", "b", "c"])):
+        assert NetworkDisplay.from_estimator(model, feature_names=good).feature_names[2] == "c"
 
 
 def test_long_names_keep_their_ends():
@@ -151,6 +199,8 @@ def test_the_curves_are_those_of_the_estimator(early_stopping, outputs):
     assert display.learning_rate_line_ is None  # a constant one
     np.testing.assert_array_equal(display.learning_rate, 0.001)
     assert display.plot(learning_rate=True).learning_rate_line_ is not None
+    with pytest.raises(ValueError, match="learning_rate must be True or False, or one of 'auto'"):
+        display.plot(learning_rate="yes")
 
 
 class Rates:
@@ -289,10 +339,6 @@ def test_a_network_of_no_hidden_layer_and_weights_of_zero():
     assert NetworkDisplay.from_estimator(fitted(X, y, hidden_layer_sizes=())).nodes_[0].size == 3
     d = NetworkDisplay([np.zeros((2, 1))], ["a", "b"], ["c"], ["identity"]).plot(colorbar=False)
     assert d.colorbar_ is None
-    with pytest.raises(ValueError, match="2 feature_names for 3 features"):
-        NetworkDisplay.from_estimator(fitted(X, y), feature_names=["a", "b"])
-    with pytest.raises(ValueError, match="max_nodes must be at least 1"):
-        d.plot(max_nodes=0)
 
 
 # ----- activations -----------------------------------------------------------------
@@ -314,6 +360,13 @@ def test_the_activations_of_the_layers_are_drawn_once():
     assert d.names == ["tanh (l = 1-2, 4)", "relu (l = 3)", "identity (l = 5)"]
     with pytest.raises(ValueError, match="activation must be"):
         ActivationDisplay.from_activation("rely")
+
+
+@pytest.mark.parametrize("z", ["a", ["a"], 3.0, np.ones((3, 2))])
+def test_z_is_a_list_of_numbers(z):
+    with pytest.raises(ValueError, match="z must be a list or 1-dimensional array of numbers"):
+        ActivationDisplay.from_activation("relu", z=z)
+    assert ActivationDisplay.from_activation("relu", z=range(-2, 3)).z.tolist() == [-2, -1, 0, 1, 2]
 
 
 # ----- marginal effects ------------------------------------------------------------
@@ -350,3 +403,5 @@ def test_kinds_of_effects():
     np.testing.assert_array_equal(drawn, table["elasticity"][d.features_])
     with pytest.raises(ValueError, match="kind must be one of 'standardized'"):
         d.plot(kind="slope")
+    with pytest.raises(TypeError, match="kind must be one of 'standardized'"):
+        d.plot(kind=["effect", "elasticity"])
