@@ -18,7 +18,9 @@ from .model import model_of
 from .parameters import COUNT, check
 from .regressor import checked_estimator
 
-LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width
+LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width, and
+PER_LAYER = 18  # points from one layer to the next: a node and some of its lines
+SMALLEST = 3.5  # points of a letter that can be guessed at
 MOST = 10  # nodes of a layer
 
 
@@ -105,6 +107,9 @@ class NetworkDisplay:
         self, ax=None, *, max_nodes=None, colorbar=True, node_kw=None, edge_kw=None, text_kw=None
     ):
         """Draw the network, for the size that the axes have now.
+
+        Of several pictures with a layout that makes room for each other ("constrained") it is
+        best drawn last.
 
         Parameters
         ----------
@@ -200,17 +205,19 @@ class NetworkDisplay:
 
     def _draw_names(self, text_kw):
         """Beside the first and the last layer, and the scale of x that leaves room for them."""
+        margin = (self.diameter / 2 + 4) * self.pixels
         for longest in LENGTHS:
             left, right = self._names(0, longest, text_kw), self._names(self.L, longest, text_kw)
             room = widest(left) + widest(right)
-            if room < self.width / 2 or longest == LENGTHS[-1]:
+            least = max(self.width / 2, self.L * PER_LAYER * self.pixels + 4 * margin)
+            if room < self.width - least or longest == LENGTHS[-1]:
                 break
             for text in left + right:
                 text.remove()
         self.name_texts_ = left + right
-        margin = (self.diameter / 2 + 4) * self.pixels
         scale = self.L / max(0.3 * self.width, self.width - room - 4 * margin)
         self.per_layer = 1 / scale  # pixels
+        self.diameter = min(self.diameter, 0.6 * self.per_layer / self.pixels)
         self.ax_.set_xlim(
             -(widest(left) + 2 * margin) * scale, self.L + (widest(right) + 2 * margin) * scale
         )
@@ -251,7 +258,7 @@ class NetworkDisplay:
         for l in range(self.L + 1):
             digits = len(str(self.sizes[l] - 1))
             size = min(0.55, 1.05 / max(1, digits)) * self.diameter
-            hidden = 0 < l < self.L  # the others have names
+            hidden = 0 < l < self.L and size >= SMALLEST  # the others have names
             for i, place in zip(self.nodes_[l] if hidden else (), self.places[l], strict=False):
                 self._write(place, str(i), text_kw, fontsize=size, zorder=3)
             if self._is_abbreviated(l):
@@ -266,9 +273,10 @@ class NetworkDisplay:
         heads = ["input", *(f"layer {l}" for l in range(1, self.L + 1))]
         below = ["", *(shortened(g, 14) for g in self.activations)]
         titles = [f"{h}\nn = {n}\n{g}" for h, n, g in zip(heads, self.sizes, below, strict=True)]
-        if not self._write_titles(titles, text_kw, smallest=6):
-            titles = [f"{l}\n{n}" for l, n in enumerate(self.sizes)]
-            self._write_titles(titles, text_kw, smallest=0)
+        short, shortest = [f"{l}\n{n}" for l, n in enumerate(self.sizes)], range(self.L + 1)
+        for texts, smallest in ((titles, 6), (short, SMALLEST), (map(str, shortest), 0)):
+            if self._write_titles(texts, text_kw, smallest):
+                break
 
     def _write_titles(self, titles, text_kw, smallest):
         """One above each layer, as small as it takes; False if that is too small to be read."""

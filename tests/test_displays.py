@@ -319,6 +319,21 @@ def test_a_network_can_be_read(features, hidden, long, plt):
         assert_no_overlap(d.name_texts_ + d.title_texts_ + d.node_texts_)
 
 
+@pytest.mark.parametrize("features", [3, 30, 300])
+@pytest.mark.parametrize("layout", [None, "constrained"])
+def test_a_deep_network_in_a_grid_of_pictures_can_be_read(features, layout, plt):
+    X, y = data(features, 3)
+    model = fitted(X, y, hidden_layer_sizes=(20,) * 6, max_iter=1)
+    axes = plt.subplots(2, 2, layout=layout)[1]
+    names = [LONG.format(j=j) for j in range(features)]
+    d = NetworkDisplay.from_estimator(model, feature_names=names, ax=axes[0, 0])
+    texts = d.name_texts_ + d.title_texts_ + [t for t in d.node_texts_ if t.get_text() != "⋮"]
+    assert min(text.get_fontsize() for text in texts) >= 3.5
+    assert_no_overlap(texts)
+    apart = d.ax_.transData.transform([(1, 0), (2, 0)])
+    assert d.node_collection_.get_sizes()[0] ** 0.5 * d.figure_.dpi / 72 < 0.7 * np.ptp(apart)
+
+
 def test_a_wide_layer_is_drawn_by_its_strongest_nodes():
     X, y = data(30)
     d = NetworkDisplay.from_estimator(fitted(X, y, hidden_layer_sizes=(50,)), max_nodes=6)
