@@ -175,7 +175,7 @@ def test_names_that_are_no_list_of_as_many_are_refused(names):
 def test_long_names_keep_their_ends():
     assert shortened("short") == "short" and shortened("two\nlines") == "two lines"
     name = shortened(LONG.format(j=123))
-    assert len(name) == 24 and name.startswith("a very") and name.endswith("number 123"[-6:])
+    assert name == "a very long …number 123"[:12] + "…" + LONG.format(j=123)[-11:]
 
 
 # ----- losses ----------------------------------------------------------------------
@@ -222,6 +222,8 @@ def test_a_planned_rate_is_that_of_every_epochs_first_step():
     display = LossCurveDisplay.from_estimator(model)
     np.testing.assert_allclose(display.learning_rate, [0.01 * rate for _, rate in rates[:12]])
     assert display.learning_rate_line_ is not None
+    assert display.learning_rate_line_.get_drawstyle() == "steps-post"
+    assert display.ax_.get_zorder() > display.learning_rate_ax_.get_zorder()  # the loss before it
 
 
 def test_inverse_scaling_counts_the_rows():
@@ -230,10 +232,25 @@ def test_inverse_scaling_counts_the_rows():
     display = LossCurveDisplay.from_estimator(model)
     expected = 0.001 * (1 + 120 * np.arange(3)) ** -0.5
     np.testing.assert_allclose(display.learning_rate, expected)
+    again = LossCurveDisplay.from_estimator(model.set_params(warm_start=True).fit(X, y))
+    expected = 0.001 * (1 + 360 + 120 * np.arange(3)) ** -0.5
+    np.testing.assert_allclose(again.learning_rate, [np.nan] * 3 + list(expected))
+    stream = BackpropRegressor(solver="sgd", learning_rate="invscaling", random_state=0)
+    for _ in range(3):
+        stream.partial_fit(X, y)
+    rates = LossCurveDisplay.from_estimator(stream).learning_rate
+    np.testing.assert_allclose(rates, 0.001 * (1 + 120 * np.arange(3)) ** -0.5)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_the_rate_of_adaptive_is_that_of_training(early_stopping, monkeypatch):
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": False},
+        {"early_stopping": True},
+        {"early_stopping": True, "scoring": "neg_median_absolute_error"},
+    ],
+)
+def test_the_rate_of_adaptive_is_that_of_training(params, monkeypatch):
     from skbackprop import monitoring
 
     seen, ended = [], monitoring.Watch.epoch_ended
@@ -244,12 +261,17 @@ def test_the_rate_of_adaptive_is_that_of_training(early_stopping, monkeypatch):
 
     monkeypatch.setattr(monitoring.Watch, "epoch_ended", noting)
     X, y = data()
-    params = {"learning_rate": "adaptive", "learning_rate_init": 0.02, "max_iter": 300}
-    model = fitted(X, 1e3 * y, early_stopping=early_stopping, n_iter_no_change=3, **params)
+    y = y + np.random.default_rng(1).normal(size=len(y))  # which validation does not follow
+    params |= {"learning_rate": "adaptive", "learning_rate_init": 0.005, "max_iter": 300}
+    model = fitted(X, 1e3 * y, n_iter_no_change=2, **params)
     expected = seen.copy()
     rates = LossCurveDisplay.from_estimator(model).learning_rate
     np.testing.assert_allclose(rates, expected)
     assert rates[-1] < rates[0]
+    other = model.set_params(
+        n_iter_no_change=999
+    )  # with which the curves do not lead to the last rate
+    assert LossCurveDisplay.from_estimator(other).learning_rate is None
 
 
 def test_a_warm_start_knows_the_rates_of_its_last_fit_and_lbfgs_has_none():
@@ -271,6 +293,19 @@ def test_a_stream_is_numbered_by_its_calls(monkeypatch):
         model.partial_fit(X, y)
     display = LossCurveDisplay.from_estimator(model)
     np.testing.assert_array_equal(display.line_.get_xdata(), [4, 5, 6, 7, 8])
+    assert display.best_epoch == 4 + np.argmin(model.loss_curve_)
+
+
+def test_epochs_are_counted(plt):
+    """No tick between them, where matplotlib by itself would have some."""
+    X, y = data()
+    model = BackpropRegressor(max_iter=2, random_state=0)
+    for display in (
+        LossCurveDisplay.from_estimator(fitted(X, y, max_iter=2)),
+        GradientFlowDisplay.from_estimator(model, X, y),
+    ):
+        ticks = display.ax_.get_xticks()
+        np.testing.assert_array_equal(ticks, np.round(ticks))
 
 
 # ----- gradients -------------------------------------------------------------------
@@ -302,6 +337,23 @@ def test_a_deep_network_has_a_colour_bar_and_a_divergence_is_drawn():
         hidden_layer_sizes=(4,), solver="sgd", learning_rate_init=1e6, max_iter=9
     )
     assert len(GradientFlowDisplay.from_estimator(wild, X, y).norms) > 1
+
+
+def test_a_fit_of_its_own_leaves_no_file_and_begins_anew(tmp_path):
+    X, y = data()
+    file = tmp_path / "run.skb"
+    model = fitted(X, y, max_iter=3, warm_start=True).set_params(checkpoint=file)
+    first = GradientFlowDisplay.from_estimator(model, X, y).norms
+    assert not file.exists()
+    model.set_params(warm_start=False, checkpoint=None)
+    np.testing.assert_array_equal(first, GradientFlowDisplay.from_estimator(model, X, y).norms)
+
+
+def test_a_gradient_of_zero_is_a_gap_and_layers_have_colours():
+    d = GradientFlowDisplay(np.array([[1.0, 2.0], [0.0, 3.0]])).plot()
+    np.testing.assert_array_equal(d.lines_[0].get_ydata(), [1, np.nan])
+    assert d.lines_[0].get_color() != pytest.approx(d.lines_[1].get_color())
+    assert [t.get_text() for t in d.ax_.get_legend().get_texts()] == ["dW[1]", "dW[2]"]
 
 
 # ----- networks --------------------------------------------------------------------
@@ -356,6 +408,36 @@ def test_a_network_of_no_hidden_layer_and_weights_of_zero():
     assert d.colorbar_ is None
 
 
+def test_lines_lead_from_node_to_node():
+    W = [np.array([[1.0, -2.0], [3.0, 0.5], [0.1, 0.2]]), np.array([[0.3], [-0.4]])]
+    d = NetworkDisplay(W, ["a", "b", "c"], ["y"], ["relu", "identity"]).plot(max_nodes=2)
+    assert d.edges_.norm.vmin == -3 and d.edges_.norm.vmax == 3  # white is no weight
+    assert [list(nodes) for nodes in d.nodes_] == [[0, 1], [0, 1], [0]]
+    drawn = {w: s.tolist() for w, s in zip(d.edges_.get_array(), d.edges_.get_segments())}
+    assert drawn == {
+        1.0: [[0, 1], [1, 0.5]],  # two nodes and the dots, and two nodes, centred at 0
+        -2.0: [[0, 1], [1, -0.5]],
+        3.0: [[0, 0], [1, 0.5]],
+        0.5: [[0, 0], [1, -0.5]],
+        0.3: [[1, 0.5], [2, 0]],
+        -0.4: [[1, -0.5], [2, 0]],
+    }
+    assert [t.get_text() for t in d.node_texts_] == ["⋮", "0", "1"]
+
+
+def test_a_node_is_as_strong_as_what_goes_through_it():
+    W = [np.array([[9.0, 1.0, 0.0]]), np.array([[0.0], [1.0], [9.0]])]  # of one side alone: none
+    d = NetworkDisplay(W, ["x"], ["y"], ["relu", "identity"]).plot(max_nodes=1)
+    assert list(d.nodes_[1]) == [1]
+
+
+def test_small_axes_have_fewer_nodes_and_names(plt):
+    X, y = data(30)
+    model = fitted(X, y, hidden_layer_sizes=(50,), max_iter=1)
+    ax = plt.figure(figsize=(5, 1.5)).add_subplot()
+    assert len(NetworkDisplay.from_estimator(model, ax=ax).nodes_[0]) < 10
+
+
 # ----- activations -----------------------------------------------------------------
 
 
@@ -404,6 +486,25 @@ def test_effects_are_those_of_the_model_and_can_be_read(features, outputs, plt):
     assert_no_overlap([*d.ax_.get_yticklabels(), d.ax_.title, d.ax_.xaxis.label])
     d.plot(ax=plt.figure(figsize=(5, 2), layout="constrained").add_subplot())
     assert_no_overlap(d.ax_.get_yticklabels())
+
+
+def test_bars_names_and_weights_are_those_of_the_features():
+    X, y = data(4, 2)
+    X *= [1, 2, 3, 4]
+    model, weight = fitted(X, y), np.arange(len(X)) % 3.0
+    d = MarginalEffectsDisplay.from_estimator(model, X, weight)
+    table = model.marginal_effects(X, weight)
+    mean = np.average(X, axis=0, weights=weight)
+    scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    for k, container in enumerate(d.containers_):
+        effect, std = (table[name].reshape(2, 4)[k] * scale for name in ("effect", "std"))
+        ends = np.array(container[2][0].get_segments())[:, :, 0]
+        expected = np.column_stack([effect - std, effect + std])[d.features_]
+        np.testing.assert_allclose(ends, expected)
+    names = [f"x{j}" for j in d.features_]
+    assert [text.get_text() for text in d.ax_.get_yticklabels()] == names
+    assert d.ax_.yaxis_inverted()  # the largest on top
+    assert [text.get_text() for text in d.ax_.get_legend().get_texts()] == ["0", "1"]
 
 
 def test_kinds_of_effects():
