@@ -2,6 +2,8 @@
 
 Forward, loss, backward and update in a dozen lines of NumPy, each with its equation; then the
 same step by ``partial_fit``, the same matrices by ``explain_backprop``; derivation_by_hand.png.
+
+Needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

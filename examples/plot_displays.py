@@ -2,6 +2,8 @@
 
 Also why sigmoid networks of many layers learn badly: their gradient vanishes on its way back, that
 of relu does not. Writes displays.png and gradient_flow.png.
+
+Needs matplotlib and pandas.
 """
 
 import matplotlib.pyplot as plt

@@ -2,6 +2,8 @@
 
 Then f = 1/m ‖X W + 1 b - Y‖²_F is convex, and where it is smallest both derivatives vanish:
 df/dW = Xᵀ df/dZ = 0 are the normal equations. Writes linear_regression_is_a_network.png.
+
+Needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

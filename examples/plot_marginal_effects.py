@@ -2,6 +2,8 @@
 
 A linear regression has one slope for everybody; the network has one for every patient, exactly, and
 their means compare with the coefficients. Writes marginal_effects.png.
+
+Needs matplotlib and pandas.
 """
 
 import matplotlib.pyplot as plt

@@ -1,6 +1,8 @@
 """A Pipeline in GridSearchCV: alpha and activation together, drawn as a table of R².
 
 Writes pipeline_gridsearch.png.
+
+Needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

@@ -1,6 +1,8 @@
 """Quantile regression: a band that holds 90 % of the rows, wide where the noise is.
 
 Three networks for the quantiles 0.05, 0.5 and 0.95. Writes quantile_regression.png.
+
+Needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

@@ -5,6 +5,8 @@ the disease had progressed a year later. It is small and nearly linear, so a lin
 is hard to beat here; the last part of the output says how the two compare.
 
 Run it with ``python examples/quickstart.py``; it writes quickstart_loss.png.
+
+Needs matplotlib.
 """
 
 import warnings

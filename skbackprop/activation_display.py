@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import check_matplotlib, checked_estimator, new_axes, style
-from .messages import described
+from .drawing import check_drawing, new_axes, style
+from .messages import described, shown
 from .parameters import ACTIVATION, check, resolve_activation
+from .regressor import checked_estimator
 
 RANGE = np.linspace(-4, 4, 801)  # with a point at 0, where kinks are
 
@@ -60,7 +61,7 @@ class ActivationDisplay:
         -------
         display : ActivationDisplay
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_drawing(f"{cls.__name__}.from_estimator", ax)
         specs = checked_estimator(estimator).activations_
         layers: dict[str, list[int]] = {}
         by_name: dict[str, Any] = {}
@@ -90,7 +91,7 @@ class ActivationDisplay:
         -------
         display : ActivationDisplay
         """
-        check_matplotlib(f"{cls.__name__}.from_activation")
+        check_drawing(f"{cls.__name__}.from_activation", ax)
         specs = activation if isinstance(activation, (list, tuple)) else [activation]
         for spec in specs:
             check("activation", spec, ACTIVATION)
@@ -98,7 +99,10 @@ class ActivationDisplay:
 
     @classmethod
     def _of(cls, specs, names, z):
-        z = RANGE if z is None else np.asarray(z, float)
+        z = RANGE if z is None else np.asarray(z)
+        if z.ndim != 1 or z.dtype.kind not in "fiu":
+            raise ValueError(f"z must be a list or 1-dimensional array of numbers; got {shown(z)}")
+        z = z.astype(float)
         values, derivatives = [], []
         with np.errstate(all="ignore"):
             for spec in specs:
@@ -122,7 +126,7 @@ class ActivationDisplay:
         -------
         display : ActivationDisplay
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
+        check_drawing(f"{type(self).__name__}.plot", ax)
         self.ax_ = ax = new_axes(ax)
         self.figure_ = ax.figure
         for draw in (ax.axhline, ax.axvline):
@@ -130,10 +134,11 @@ class ActivationDisplay:
         self.lines_, self.derivative_lines_ = [], []
         rows = zip(self.names, self.values, self.derivatives, strict=True)
         for k, (name, g, slope) in enumerate(rows):
-            first = {"color": f"C{k}", "label": f"g: {name}"}
+            first = style({"color": f"C{k}", "label": f"g: {name}"}, line_kw=line_kw)
             second = {"color": f"C{k}", "linestyle": "--", "label": "g'"}
-            self.lines_ += ax.plot(self.z, g, **style(first, line_kw))
-            self.derivative_lines_ += ax.plot(self.z, slope, **style(second, derivative_kw))
+            second = style(second, derivative_kw=derivative_kw)
+            self.lines_ += ax.plot(self.z, g, **first)
+            self.derivative_lines_ += ax.plot(self.z, slope, **second)
         ax.set(xlabel="z", ylabel="g(z), g'(z)")
         where = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "frameon": False}
         handles = self.lines_ + self.derivative_lines_  # column by column: a row an activation

@@ -55,13 +55,18 @@ def _kept(spec: Any) -> Any:
     return copy(spec) if isinstance(spec, Settings) else spec
 
 
-def check_same(new: dict[str, Any], old: dict[str, Any], method: str) -> None:
+def check_same(
+    new: dict[str, Any],
+    old: dict[str, Any],
+    method: str,
+    otherwise: str = "fit with warm_start=False to start anew",
+) -> None:
     """Refuse to go on with a network that was fitted as another one."""
     for name, value in new.items():
         if not same(value, old[name]):
             raise ValueError(
                 f"{method} goes on with the fitted network and cannot change {name} from "
-                f"{shown(old[name])} to {shown(value)}; fit with warm_start=False to start anew"
+                f"{shown(old[name])} to {shown(value)}; {otherwise}"
             )
 
 

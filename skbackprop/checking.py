@@ -18,9 +18,9 @@ from .definition import Definition, scaled
 from .differences import DIRECTIONS, ENTRIES, TOLERANCE, compare_matrix, is_kink, slopes
 from .fitting import Fitting
 from .losses import CustomLoss
-from .messages import described, shown
+from .messages import described
 from .quiet import quietly
-from .regressor import BackpropRegressor
+from .regressor import BackpropRegressor, checked_estimator
 from .reports import Line, Report, line_of
 from .rules import derivatives, values
 from .tables import checked_table
@@ -108,9 +108,7 @@ def check_gradients(
 
 def _set_up(estimator, X, y, sample_weight):
     """The fit that would be made, in float64, with the weights of a fitted estimator."""
-    if not isinstance(estimator, BackpropRegressor):
-        raise TypeError(f"estimator must be a BackpropRegressor; got {shown(estimator)}")
-    fitted = hasattr(estimator, "theta_")
+    fitted = hasattr(checked_estimator(estimator, fitted=False), "theta_")
     params = estimator._checked() | {"dtype": "float64"}
     params["random_state"] = deepcopy(params["random_state"])  # a generator is left where it is
     table, _ = checked_table(copy(estimator), X, y, sample_weight, reset=not fitted)

@@ -1,16 +1,14 @@
-"""What the displays have in common: the estimator checked, axes, styles, names that fit.
+"""What the displays have in common: axes, styles, names that fit.
 
 matplotlib is imported when something is drawn. Names are drawn as they are: a "$" in one begins
 no formula.
 """
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
-from sklearn.utils.validation import check_is_fitted
-
 from .messages import shown
-from .regressor import BackpropRegressor
 
 LONGEST = 24  # letters of a name
 POINT = 72  # of an inch
@@ -30,27 +28,17 @@ ALIASES = {
 }
 
 
-def check_matplotlib(caller: str) -> None:
-    """Raise an ImportError that says who needs matplotlib and how to get it, if there is none."""
+def check_drawing(caller: str, ax: Any) -> None:
+    """Refuse, before anything is computed, to draw without matplotlib or into what is no Axes."""
     try:
-        import matplotlib  # noqa: F401
+        from matplotlib import axes
     except ImportError as error:
         raise ImportError(
             f"{caller} requires matplotlib. You can install matplotlib with "
             "`pip install matplotlib`"
         ) from error
-
-
-def checked_estimator(estimator: Any, fitted: bool = True) -> BackpropRegressor:
-    """The estimator, if it is a BackpropRegressor, and a fitted one where it has to be."""
-    if not isinstance(estimator, BackpropRegressor):
-        raise TypeError(
-            f"estimator must be a BackpropRegressor (of a Pipeline, its last step: pipeline[-1]); "
-            f"got {shown(estimator)}"
-        )
-    if fitted:
-        check_is_fitted(estimator)
-    return estimator
+    if ax is not None and not isinstance(ax, axes.Axes):
+        raise TypeError(f"ax must be one matplotlib Axes, or None; got {shown(ax)}")
 
 
 def new_axes(ax: Any, figsize: tuple[float, float] | None = None) -> Any:
@@ -62,11 +50,18 @@ def new_axes(ax: Any, figsize: tuple[float, float] | None = None) -> Any:
     return plt.subplots(figsize=figsize, layout="constrained")[1]
 
 
-def style(defaults: dict[str, Any], keywords: dict[str, Any] | None) -> dict[str, Any]:
-    """The keywords for matplotlib: a user's in place of the defaults, by short names too."""
-    given = {ALIASES.get(name, name): value for name, value in (keywords or {}).items()}
-    if len(given) < len(keywords or {}):
-        raise TypeError(f"two of these are one keyword: {', '.join(keywords or {})}")
+def style(defaults: dict[str, Any], **parameter: dict[str, Any] | None) -> dict[str, Any]:
+    """The keywords for matplotlib: a user's in place of the defaults, by short names too.
+
+    The user's are those of one parameter, given by its name: ``style(defaults, line_kw=line_kw)``.
+    """
+    ((name, keywords),) = parameter.items()
+    if not isinstance(keywords, (dict, NoneType)):
+        raise TypeError(f"{name} must be a dict of matplotlib's keywords; got {shown(keywords)}")
+    keywords = keywords or {}
+    given = {ALIASES.get(key, key): value for key, value in keywords.items()}
+    if len(given) < len(keywords):
+        raise TypeError(f"{name} has one keyword by two names: {', '.join(keywords)}")
     return defaults | given
 
 

@@ -5,13 +5,14 @@ from sklearn.preprocessing import StandardScaler
 
 from .drawing import (
     POINT,
-    check_matplotlib,
-    checked_estimator,
+    check_drawing,
     new_axes,
     rows_for,
     shortened,
     style,
 )
+from .parameters import COUNT, OneOf, check
+from .regressor import checked_estimator
 from .tables import checked_weights
 
 KINDS = {
@@ -76,7 +77,7 @@ class MarginalEffectsDisplay:
         -------
         display : MarginalEffectsDisplay
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_drawing(f"{cls.__name__}.from_estimator", ax)
         effects = checked_estimator(estimator).marginal_effects(X, sample_weight)
         _, table = estimator._fitted_and_inputs(X)
         weight = checked_weights(sample_weight, table.shape[0])
@@ -105,11 +106,11 @@ class MarginalEffectsDisplay:
         -------
         display : MarginalEffectsDisplay
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}")
+        check_drawing(f"{type(self).__name__}.plot", ax)
+        check("kind", kind, OneOf(tuple(KINDS)))
         if max_features is None:
             max_features = MOST if ax is None else rows_for(ax, MOST)
+        check("max_features", max_features, COUNT)
         means, stds = self._of_kind(kind)
         size = np.where(np.isnan(means), -1.0, np.abs(means)).max(axis=0)
         self.features_ = np.argsort(-size, kind="stable")[:max_features]
@@ -145,7 +146,7 @@ class MarginalEffectsDisplay:
             y = np.arange(n) + (k - (outputs - 1) / 2) * apart
             bars = None if stds is None else stds[k, self.features_]
             defaults = {"fmt": "o", "color": f"C{k}", "markersize": 5 if outputs < 4 else 3}
-            keywords = style(defaults | {"elinewidth": 1.2, "label": str(k)}, line_kw)
+            keywords = style(defaults | {"elinewidth": 1.2, "label": str(k)}, line_kw=line_kw)
             self.containers_.append(self.ax_.errorbar(x, y, xerr=bars, **keywords))
 
     def _draw_names(self, n, text_kw):
@@ -155,4 +156,4 @@ class MarginalEffectsDisplay:
         spacing = ax.get_window_extent().height / self.figure_.dpi * POINT / n
         names = [shortened(self.effects["feature"][j]) for j in self.features_]
         defaults = {"fontsize": min(9.0, 0.7 * spacing), "parse_math": False}
-        ax.set_yticks(range(n), names, **style(defaults, text_kw))
+        ax.set_yticks(range(n), names, **style(defaults, text_kw=text_kw))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .drawing import check_matplotlib, checked_estimator, new_axes, style, whole_numbers
+from .drawing import check_drawing, new_axes, style, whole_numbers
 from .gradient_flow import gradient_norms
+from .regressor import checked_estimator
 
 MOST_LAYERS = 8  # that a legend names; of more a colour bar tells
 
@@ -75,7 +76,7 @@ class GradientFlowDisplay:
         -------
         display : GradientFlowDisplay
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_drawing(f"{cls.__name__}.from_estimator", ax)
         checked_estimator(estimator, fitted=False)
         validation = (X_val, y_val, sample_weight_val)
         norms = gradient_norms(estimator, X, y, sample_weight, validation)
@@ -95,7 +96,7 @@ class GradientFlowDisplay:
         -------
         display : GradientFlowDisplay
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
+        check_drawing(f"{type(self).__name__}.plot", ax)
         import matplotlib as mpl
 
         self.ax_ = ax = new_axes(ax)
@@ -104,7 +105,7 @@ class GradientFlowDisplay:
         colors = mpl.colormaps["viridis"](np.linspace(0, 0.9, L))
         self.lines_ = []
         for l, (curve, color) in enumerate(zip(self.norms.T, colors, strict=True), start=1):
-            keywords = style({"color": color, "label": f"dW[{l}]"}, line_kw)
+            keywords = style({"color": color, "label": f"dW[{l}]"}, line_kw=line_kw)
             self.lines_ += ax.plot(np.where(curve > 0, curve, np.nan), **keywords)
         ax.set(xlabel="epoch", ylabel="norm of df/dW[l]", yscale="log")
         whole_numbers(ax)

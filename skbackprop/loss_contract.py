@@ -90,7 +90,10 @@ def _tried(f: Loss) -> tuple[Array, Array]:
 
 
 def _given(f: Loss, A: Any, Y: Any) -> tuple[Array, Array]:
-    A, Y = (np.array(M, np.float64) for M in (A, Y))
+    try:
+        A, Y = (np.array(M, np.float64) for M in (A, Y))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"A and Y must be arrays of numbers: {error}") from error
     if A.shape != Y.shape or A.ndim != 2 or not A.size:
         raise ValueError(f"A and Y must both be (m, outputs); got {A.shape} and {Y.shape}")
     if not _is_defined(f, A, Y):

@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import check_matplotlib, checked_estimator, new_axes, style, whole_numbers
+from .drawing import check_drawing, new_axes, style, whole_numbers
 from .messages import described
+from .parameters import Boolean, Either, OneOf, check
 from .rates import learning_rates
+from .regressor import checked_estimator
 
+WHETHER = Either((Boolean(), OneOf(("auto",))))
 DECADES = 10.0  # a curve that falls to less than a tenth is drawn on a logarithmic scale
 
 
@@ -88,7 +91,7 @@ class LossCurveDisplay:
         ImportError
             Without matplotlib.
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_drawing(f"{cls.__name__}.from_estimator", ax)
         fitted, params = vars(checked_estimator(estimator)), estimator._checked()
         first = max(1, fitted["n_iter_"] - len(fitted["loss_curve_"]) + 1)
         best = fitted["_training"]["history"]["best_epoch"]
@@ -120,7 +123,8 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
+        check_drawing(f"{type(self).__name__}.plot", ax)
+        check("learning_rate", learning_rate, WHETHER)
         self.ax_ = ax = new_axes(ax)
         self.figure_ = ax.figure
         epochs = self.first_epoch + np.arange(len(self.loss_curve))
@@ -132,7 +136,7 @@ class LossCurveDisplay:
         if self.best_epoch is not None:
             label = f"best epoch: {self.best_epoch}"
             defaults = {"color": "0.3", "linestyle": "--", "linewidth": 1, "label": label}
-            keywords = style(defaults, best_epoch_kw)
+            keywords = style(defaults, best_epoch_kw=best_epoch_kw)
             self.best_epoch_line_ = ax.axvline(self.best_epoch, **keywords)
         ax.set(xlabel="epoch", ylabel=f"loss ({self.loss_name})" if self.loss_name else "loss")
         _logarithmic_if_wide(ax, self.loss_curve, self.validation_loss_curve)
@@ -143,7 +147,7 @@ class LossCurveDisplay:
 
     def _curve(self, epochs, curve, label, color, line_kw):
         defaults = {"color": color, "label": label, "marker": "." if len(epochs) == 1 else ""}
-        return self.ax_.plot(epochs, curve, **style(defaults, line_kw))[0]
+        return self.ax_.plot(epochs, curve, **style(defaults, line_kw=line_kw))[0]
 
     def _draw_learning_rate(self, epochs, wanted):
         self.learning_rate_ax_ = self.learning_rate_line_ = None

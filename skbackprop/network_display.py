@@ -6,18 +6,21 @@ import numpy as np
 
 from .drawing import (
     POINT,
-    check_matplotlib,
-    checked_estimator,
+    check_drawing,
     new_axes,
     rows_for,
     shortened,
     style,
     widest,
 )
-from .messages import described
+from .messages import described, shown
 from .model import model_of
+from .parameters import COUNT, check
+from .regressor import checked_estimator
 
-LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width
+LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width, and
+PER_LAYER = 18  # points from one layer to the next: a node and some of its lines
+SMALLEST = 3.5  # points of a letter that can be guessed at
 MOST = 10  # nodes of a layer
 
 
@@ -86,14 +89,14 @@ class NetworkDisplay:
         -------
         display : NetworkDisplay
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_drawing(f"{cls.__name__}.from_estimator", ax)
         fitted = vars(checked_estimator(estimator))
         model = model_of(fitted).members()[0]
         sizes, n = model.layer_sizes, model.n_features
         if feature_names is None:
             feature_names = fitted.get("feature_names_in_", [f"x{j}" for j in range(n)])
-        if len(feature_names) != n:
-            raise ValueError(f"{len(feature_names)} feature_names for {n} features")
+        if np.shape(feature_names) != (n,):
+            raise ValueError(f"feature_names must be a list of {n} names; got {shown(feature_names)}")
         feature_names = [*feature_names, *model.bin_names(feature_names)]
         W = [M.copy() for M in model.network().views(model.theta).W[1:]]
         outputs = ["ŷ"] if sizes[-1] == 1 else [f"ŷ{k}" for k in range(sizes[-1])]
@@ -104,6 +107,9 @@ class NetworkDisplay:
         self, ax=None, *, max_nodes=None, colorbar=True, node_kw=None, edge_kw=None, text_kw=None
     ):
         """Draw the network, for the size that the axes have now.
+
+        Of several pictures with a layout that makes room for each other ("constrained") it is
+        best drawn last.
 
         Parameters
         ----------
@@ -121,11 +127,10 @@ class NetworkDisplay:
         -------
         display : NetworkDisplay
         """
-        check_matplotlib(f"{type(self).__name__}.plot")
+        check_drawing(f"{type(self).__name__}.plot", ax)
         if max_nodes is None:
             max_nodes = MOST if ax is None else rows_for(ax, MOST, besides=4)
-        if max_nodes < 1:
-            raise ValueError(f"max_nodes must be at least 1; got {max_nodes!r}")
+        check("max_nodes", max_nodes, COUNT)
         self.nodes_ = _strongest(self.weights, max_nodes)
         self.sizes = [W.shape[0] for W in self.weights] + [self.weights[-1].shape[1]]
         self.rows = max(map(self._rows, range(len(self.sizes))))
@@ -168,7 +173,7 @@ class NetworkDisplay:
         order, largest = np.argsort(np.abs(w), kind="stable"), np.abs(w).max() or 1.0
         widths = 0.4 + 2.6 * np.abs(w[order]) / largest
         defaults = {"cmap": "coolwarm", "norm": Normalize(-largest, largest), "linewidths": widths}
-        keywords = style(defaults, edge_kw)
+        keywords = style(defaults, edge_kw=edge_kw)
         self.edges_ = LineCollection(
             np.array(segments)[order], array=w[order], zorder=1, **keywords
         )
@@ -200,17 +205,19 @@ class NetworkDisplay:
 
     def _draw_names(self, text_kw):
         """Beside the first and the last layer, and the scale of x that leaves room for them."""
+        margin = (self.diameter / 2 + 4) * self.pixels
         for longest in LENGTHS:
             left, right = self._names(0, longest, text_kw), self._names(self.L, longest, text_kw)
             room = widest(left) + widest(right)
-            if room < self.width / 2 or longest == LENGTHS[-1]:
+            least = max(self.width / 2, self.L * PER_LAYER * self.pixels + 4 * margin)
+            if room < self.width - least or longest == LENGTHS[-1]:
                 break
             for text in left + right:
                 text.remove()
         self.name_texts_ = left + right
-        margin = (self.diameter / 2 + 4) * self.pixels
         scale = self.L / max(0.3 * self.width, self.width - room - 4 * margin)
         self.per_layer = 1 / scale  # pixels
+        self.diameter = min(self.diameter, 0.6 * self.per_layer / self.pixels)
         self.ax_.set_xlim(
             -(widest(left) + 2 * margin) * scale, self.L + (widest(right) + 2 * margin) * scale
         )
@@ -234,7 +241,7 @@ class NetworkDisplay:
                         "verticalalignment": "center_baseline",
                         "parse_math": False,
                     },
-                    text_kw,
+                    text_kw=text_kw,
                 ),
             )
             for text, place in zip(texts, self.places[l], strict=True)
@@ -245,13 +252,13 @@ class NetworkDisplay:
         defaults = {"color": "white", "edgecolors": "0.3", "linewidths": 1, "zorder": 2}
         x, y = np.concatenate(drawn).T
         self.node_collection_ = self.ax_.scatter(
-            x, y, **style(defaults | {"s": self.diameter**2}, node_kw)
+            x, y, **style(defaults | {"s": self.diameter**2}, node_kw=node_kw)
         )
         self.node_texts_ = []
         for l in range(self.L + 1):
             digits = len(str(self.sizes[l] - 1))
             size = min(0.55, 1.05 / max(1, digits)) * self.diameter
-            hidden = 0 < l < self.L  # the others have names
+            hidden = 0 < l < self.L and size >= SMALLEST  # the others have names
             for i, place in zip(self.nodes_[l] if hidden else (), self.places[l], strict=False):
                 self._write(place, str(i), text_kw, fontsize=size, zorder=3)
             if self._is_abbreviated(l):
@@ -259,23 +266,24 @@ class NetworkDisplay:
 
     def _write(self, place, text, text_kw, **defaults):
         centered = {"horizontalalignment": "center", "verticalalignment": "center_baseline"}
-        keywords = style(centered | {"parse_math": False}, text_kw) | defaults
+        keywords = style(centered | {"parse_math": False}, text_kw=text_kw) | defaults
         self.node_texts_.append(self.ax_.text(*place, text, **keywords))
 
     def _draw_titles(self, text_kw):
         heads = ["input", *(f"layer {l}" for l in range(1, self.L + 1))]
         below = ["", *(shortened(g, 14) for g in self.activations)]
         titles = [f"{h}\nn = {n}\n{g}" for h, n, g in zip(heads, self.sizes, below, strict=True)]
-        if not self._write_titles(titles, text_kw, smallest=6):
-            titles = [f"{l}\n{n}" for l, n in enumerate(self.sizes)]
-            self._write_titles(titles, text_kw, smallest=0)
+        short, shortest = [f"{l}\n{n}" for l, n in enumerate(self.sizes)], range(self.L + 1)
+        for texts, smallest in ((titles, 6), (short, SMALLEST), (map(str, shortest), 0)):
+            if self._write_titles(texts, text_kw, smallest):
+                break
 
     def _write_titles(self, titles, text_kw, smallest):
         """One above each layer, as small as it takes; False if that is too small to be read."""
         defaults = {"horizontalalignment": "center", "fontsize": self.fontsize}
         defaults |= {"parse_math": False, "verticalalignment": "top"}
         self.title_texts_ = [
-            self.ax_.text(l, self.top, text, **style(defaults, text_kw))
+            self.ax_.text(l, self.top, text, **style(defaults, text_kw=text_kw))
             for l, text in enumerate(titles)
         ]
         size = self.title_texts_[0].get_fontsize()

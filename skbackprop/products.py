@@ -4,7 +4,6 @@ from copy import copy
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .derivatives import check_smooth
 from .fitting import Fitting
@@ -12,7 +11,7 @@ from .losses import Loss
 from .messages import shown
 from .model import model_of
 from .quiet import quietly
-from .regressor import BackpropRegressor
+from .regressor import checked_estimator
 from .second_order import products
 from .tables import checked_directions, checked_table
 
@@ -144,10 +143,7 @@ def gauss_newton_product(
 
 def _fitting(estimator, X, y, sample_weight):
     """A fit of these rows that would go on from the model: it has the objective and the rows."""
-    if not isinstance(estimator, BackpropRegressor):
-        raise TypeError(f"estimator must be a BackpropRegressor; got {shown(estimator)}")
-    check_is_fitted(estimator)
-    scratch = copy(estimator)
+    scratch = copy(checked_estimator(estimator))
     fitted = vars(estimator).copy()  # one look at the state, whatever a refit does meanwhile
     settled = fitted["_training"]["architecture"]
     scratch.__dict__ = fitted | {name: settled[name] for name in SETTLED} | MEAN

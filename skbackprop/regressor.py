@@ -1140,3 +1140,15 @@ def _about(scratch, ndim):
     return {name: getattr(scratch, name) for name in names if hasattr(scratch, name)} | {
         "_y_ndim": ndim
     }
+
+
+def checked_estimator(estimator: Any, fitted: bool = True) -> BackpropRegressor:
+    """The estimator, if it is a BackpropRegressor, and a fitted one where it has to be."""
+    if not isinstance(estimator, BackpropRegressor):
+        raise TypeError(
+            f"estimator must be a BackpropRegressor (of a Pipeline, its last step: pipeline[-1]); "
+            f"got {shown(estimator)}"
+        )
+    if fitted:
+        check_is_fitted(estimator)
+    return estimator

@@ -97,6 +97,8 @@ def _reals(values: Any, name: str) -> Array:
         M = check_array(_numbers(values, name), ensure_2d=False, dtype=None, input_name=name)
         if M.dtype.kind not in "fiubO":
             raise TypeError(f"{name} must hold numbers; its dtype is {M.dtype}")
+        if M.dtype.kind == "O" and any(isinstance(value, (str, bytes)) for value in M.flat):
+            raise TypeError(f"{name} must hold numbers; it has text: {name}.astype(float)")
         M = M.astype(np.float64, copy=False)
         if not np.isfinite(M).all():  # None is NaN by now, and a longdouble may be infinite
             raise ValueError(f"{name} must be finite; it holds NaN or infinity")

@@ -47,7 +47,8 @@ def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, ask
     known, dtype = fitted["_training"]["architecture"], params["dtype"]
     params = params | {k: known[k] for k in ("n_networks", "n_bins") if is_auto(params[k])}
     fitting = Fitting(params, table)
-    check_same(fitting.architecture, known | {"dtype": dtype}, asks)
+    known = known | {"dtype": dtype}
+    check_same(fitting.architecture, known, asks, "give what it was fitted with, or fit it anew")
     model = model_of(fitted)
     fitting.model = replace(model, theta=model.theta.astype(dtype))
     fitting._prepare(table, fitting.data.index, None, None)

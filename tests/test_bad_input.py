@@ -697,6 +697,8 @@ BAD_Y = {
     "complex cell": lambda y: np.array([1j, *y[1:]], object),
     "words": lambda y: np.array(["a"] * len(y)),
     "text of numbers": lambda y: y.astype(str),
+    "objects of text": lambda y: y.astype(str).astype(object),
+    "Series of text": lambda y: pd.Series(y).astype(str),
     "bytes of numbers": lambda y: y.astype("S"),
     "word": lambda y: np.array(["a", *y[1:]], object),
     "None cell": lambda y: np.array([None, *y[1:]], object),

@@ -355,6 +355,8 @@ def test_predictions_and_targets_that_will_not_do():
     for A, Y in ((one, one[:2]), (one[0], one[0]), (one[:0], one[:0]), (one, None), (None, one)):
         with pytest.raises(ValueError, match=r"\bA and Y must both be \(m, outputs\)"):
             check_loss("huber", A, Y)
+    with pytest.raises(ValueError, match=r"\bA and Y must be arrays of numbers"):
+        check_loss("huber", A="a", Y="b")
     with pytest.raises(ValueError, match="A and Y must be such that the loss is finite"):
         check_loss("poisson", one, -one)
     with pytest.raises(TypeError, match=r"the value\(\) of loss must be a number"):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -120,14 +121,61 @@ def test_keywords_go_to_matplotlib_by_short_names_too():
     X, y = data()
     display = LossCurveDisplay.from_estimator(fitted(X, y), line_kw={"lw": 3, "c": "red"})
     assert display.line_.get_linewidth() == 3 and display.line_.get_color() == "red"
-    with pytest.raises(TypeError, match="two of these"):
+    with pytest.raises(TypeError, match="line_kw has one keyword by two names"):
         display.plot(line_kw={"lw": 3, "linewidth": 2})
+
+
+@pytest.mark.parametrize(
+    "keywords, kind, message",
+    [
+        ({"ax": "axes[0]"}, TypeError, r"ax must be one matplotlib Axes, or None; got 'axes\[0\]'"),
+        ({"ax": np.array([None, None])}, TypeError, "ax must be one matplotlib Axes"),
+        ({"line_kw": "red"}, TypeError, "line_kw must be a dict of matplotlib's keywords; got 're"),
+    ],
+)
+def test_axes_and_keywords_of_the_wrong_kind_are_refused_by_name(keywords, kind, message, plt):
+    X, y = data()
+    model = fitted(X, y)
+    calls = [partial(LossCurveDisplay.from_estimator, model)]
+    calls += [partial(ActivationDisplay.from_activation, "relu")]
+    calls += [partial(ActivationDisplay.from_estimator, model)]
+    calls += [partial(MarginalEffectsDisplay.from_estimator, model, X)]
+    calls += [partial(GradientFlowDisplay.from_estimator, model, X, y)]
+    of_network = {"edge_kw" if name == "line_kw" else name: v for name, v in keywords.items()}
+    for call in calls:
+        with pytest.raises(kind, match=message):
+            call(**keywords)
+    with pytest.raises(kind, match=message.replace("line_kw", "edge_kw")):
+        NetworkDisplay.from_estimator(model, **of_network)
+    if "ax" in keywords:
+        assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("value", ["a", 2.5, True, 0, -1, np.nan])
+def test_how_many_are_drawn_is_a_positive_integer(value):
+    X, y = data()
+    model = fitted(X, y)
+    for name, draw in (
+        ("max_nodes", partial(NetworkDisplay.from_estimator, model)),
+        ("max_features", partial(MarginalEffectsDisplay.from_estimator, model, X)),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be an integer >= 1; got"):
+            draw(**{name: value})
+
+
+@pytest.mark.parametrize("names", [["a", "b"], "abc", 3, [["a", "b", "c"]]])
+def test_names_that_are_no_list_of_as_many_are_refused(names):
+    model = fitted(*data())
+    with pytest.raises(ValueError, match="feature_names must be a list of 3 names; got"):
+        NetworkDisplay.from_estimator(model, feature_names=names)
+    for good in (("a", "b", "c"), np.array(["a", "b", "c"])):
+        assert NetworkDisplay.from_estimator(model, feature_names=good).feature_names[2] == "c"
 
 
 def test_long_names_keep_their_ends():
     assert shortened("short") == "short" and shortened("two\nlines") == "two lines"
     name = shortened(LONG.format(j=123))
-    assert len(name) == 24 and name.startswith("a very") and name.endswith("number 123"[-6:])
+    assert name == "a very long …number 123"[:12] + "…" + LONG.format(j=123)[-11:]
 
 
 # ----- losses ----------------------------------------------------------------------
@@ -151,6 +199,8 @@ def test_the_curves_are_those_of_the_estimator(early_stopping, outputs):
     assert display.learning_rate_line_ is None  # a constant one
     np.testing.assert_array_equal(display.learning_rate, 0.001)
     assert display.plot(learning_rate=True).learning_rate_line_ is not None
+    with pytest.raises(ValueError, match="learning_rate must be True or False, or one of 'auto'"):
+        display.plot(learning_rate="yes")
 
 
 class Rates:
@@ -172,6 +222,8 @@ def test_a_planned_rate_is_that_of_every_epochs_first_step():
     display = LossCurveDisplay.from_estimator(model)
     np.testing.assert_allclose(display.learning_rate, [0.01 * rate for _, rate in rates[:12]])
     assert display.learning_rate_line_ is not None
+    assert display.learning_rate_line_.get_drawstyle() == "steps-post"
+    assert display.ax_.get_zorder() > display.learning_rate_ax_.get_zorder()  # the loss before it
 
 
 def test_inverse_scaling_counts_the_rows():
@@ -180,10 +232,25 @@ def test_inverse_scaling_counts_the_rows():
     display = LossCurveDisplay.from_estimator(model)
     expected = 0.001 * (1 + 120 * np.arange(3)) ** -0.5
     np.testing.assert_allclose(display.learning_rate, expected)
+    again = LossCurveDisplay.from_estimator(model.set_params(warm_start=True).fit(X, y))
+    expected = 0.001 * (1 + 360 + 120 * np.arange(3)) ** -0.5
+    np.testing.assert_allclose(again.learning_rate, [np.nan] * 3 + list(expected))
+    stream = BackpropRegressor(solver="sgd", learning_rate="invscaling", random_state=0)
+    for _ in range(3):
+        stream.partial_fit(X, y)
+    rates = LossCurveDisplay.from_estimator(stream).learning_rate
+    np.testing.assert_allclose(rates, 0.001 * (1 + 120 * np.arange(3)) ** -0.5)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_the_rate_of_adaptive_is_that_of_training(early_stopping, monkeypatch):
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": False},
+        {"early_stopping": True},
+        {"early_stopping": True, "scoring": "neg_median_absolute_error"},
+    ],
+)
+def test_the_rate_of_adaptive_is_that_of_training(params, monkeypatch):
     from skbackprop import monitoring
 
     seen, ended = [], monitoring.Watch.epoch_ended
@@ -194,12 +261,17 @@ def test_the_rate_of_adaptive_is_that_of_training(early_stopping, monkeypatch):
 
     monkeypatch.setattr(monitoring.Watch, "epoch_ended", noting)
     X, y = data()
-    params = {"learning_rate": "adaptive", "learning_rate_init": 0.02, "max_iter": 300}
-    model = fitted(X, 1e3 * y, early_stopping=early_stopping, n_iter_no_change=3, **params)
+    y = y + np.random.default_rng(1).normal(size=len(y))  # which validation does not follow
+    params |= {"learning_rate": "adaptive", "learning_rate_init": 0.005, "max_iter": 300}
+    model = fitted(X, 1e3 * y, n_iter_no_change=2, **params)
     expected = seen.copy()
     rates = LossCurveDisplay.from_estimator(model).learning_rate
     np.testing.assert_allclose(rates, expected)
     assert rates[-1] < rates[0]
+    other = model.set_params(
+        n_iter_no_change=999
+    )  # with which the curves do not lead to the last rate
+    assert LossCurveDisplay.from_estimator(other).learning_rate is None
 
 
 def test_a_warm_start_knows_the_rates_of_its_last_fit_and_lbfgs_has_none():
@@ -221,6 +293,19 @@ def test_a_stream_is_numbered_by_its_calls(monkeypatch):
         model.partial_fit(X, y)
     display = LossCurveDisplay.from_estimator(model)
     np.testing.assert_array_equal(display.line_.get_xdata(), [4, 5, 6, 7, 8])
+    assert display.best_epoch == 4 + np.argmin(model.loss_curve_)
+
+
+def test_epochs_are_counted(plt):
+    """No tick between them, where matplotlib by itself would have some."""
+    X, y = data()
+    model = BackpropRegressor(max_iter=2, random_state=0)
+    for display in (
+        LossCurveDisplay.from_estimator(fitted(X, y, max_iter=2)),
+        GradientFlowDisplay.from_estimator(model, X, y),
+    ):
+        ticks = display.ax_.get_xticks()
+        np.testing.assert_array_equal(ticks, np.round(ticks))
 
 
 # ----- gradients -------------------------------------------------------------------
@@ -252,6 +337,23 @@ def test_a_deep_network_has_a_colour_bar_and_a_divergence_is_drawn():
     assert len(GradientFlowDisplay.from_estimator(wild, X, y).norms) > 1
 
 
+def test_a_fit_of_its_own_leaves_no_file_and_begins_anew(tmp_path):
+    X, y = data()
+    file = tmp_path / "run.skb"
+    model = fitted(X, y, max_iter=3, warm_start=True).set_params(checkpoint=file)
+    first = GradientFlowDisplay.from_estimator(model, X, y).norms
+    assert not file.exists()
+    model.set_params(warm_start=False, checkpoint=None)
+    np.testing.assert_array_equal(first, GradientFlowDisplay.from_estimator(model, X, y).norms)
+
+
+def test_a_gradient_of_zero_is_a_gap_and_layers_have_colours():
+    d = GradientFlowDisplay(np.array([[1.0, 2.0], [0.0, 3.0]])).plot()
+    np.testing.assert_array_equal(d.lines_[0].get_ydata(), [1, np.nan])
+    assert d.lines_[0].get_color() != pytest.approx(d.lines_[1].get_color())
+    assert [t.get_text() for t in d.ax_.get_legend().get_texts()] == ["dW[1]", "dW[2]"]
+
+
 # ----- networks --------------------------------------------------------------------
 
 
@@ -265,6 +367,21 @@ def test_a_network_can_be_read(features, hidden, long, plt):
         ax = None if size is None else plt.figure(figsize=size).add_subplot()
         d = NetworkDisplay.from_estimator(model, feature_names=names, ax=ax)
         assert_no_overlap(d.name_texts_ + d.title_texts_ + d.node_texts_)
+
+
+@pytest.mark.parametrize("features", [3, 30, 300])
+@pytest.mark.parametrize("layout", [None, "constrained"])
+def test_a_deep_network_in_a_grid_of_pictures_can_be_read(features, layout, plt):
+    X, y = data(features, 3)
+    model = fitted(X, y, hidden_layer_sizes=(20,) * 6, max_iter=1)
+    axes = plt.subplots(2, 2, layout=layout)[1]
+    names = [LONG.format(j=j) for j in range(features)]
+    d = NetworkDisplay.from_estimator(model, feature_names=names, ax=axes[0, 0])
+    texts = d.name_texts_ + d.title_texts_ + [t for t in d.node_texts_ if t.get_text() != "⋮"]
+    assert min(text.get_fontsize() for text in texts) >= 3.5
+    assert_no_overlap(texts)
+    apart = d.ax_.transData.transform([(1, 0), (2, 0)])
+    assert d.node_collection_.get_sizes()[0] ** 0.5 * d.figure_.dpi / 72 < 0.7 * np.ptp(apart)
 
 
 def test_a_wide_layer_is_drawn_by_its_strongest_nodes():
@@ -287,10 +404,36 @@ def test_a_network_of_no_hidden_layer_and_weights_of_zero():
     assert NetworkDisplay.from_estimator(fitted(X, y, hidden_layer_sizes=())).nodes_[0].size == 3
     d = NetworkDisplay([np.zeros((2, 1))], ["a", "b"], ["c"], ["identity"]).plot(colorbar=False)
     assert d.colorbar_ is None
-    with pytest.raises(ValueError, match="2 feature_names for 3 features"):
-        NetworkDisplay.from_estimator(fitted(X, y), feature_names=["a", "b"])
-    with pytest.raises(ValueError, match="max_nodes must be at least 1"):
-        d.plot(max_nodes=0)
+
+
+def test_lines_lead_from_node_to_node():
+    W = [np.array([[1.0, -2.0], [3.0, 0.5], [0.1, 0.2]]), np.array([[0.3], [-0.4]])]
+    d = NetworkDisplay(W, ["a", "b", "c"], ["y"], ["relu", "identity"]).plot(max_nodes=2)
+    assert d.edges_.norm.vmin == -3 and d.edges_.norm.vmax == 3  # white is no weight
+    assert [list(nodes) for nodes in d.nodes_] == [[0, 1], [0, 1], [0]]
+    drawn = {w: s.tolist() for w, s in zip(d.edges_.get_array(), d.edges_.get_segments())}
+    assert drawn == {
+        1.0: [[0, 1], [1, 0.5]],  # two nodes and the dots, and two nodes, centred at 0
+        -2.0: [[0, 1], [1, -0.5]],
+        3.0: [[0, 0], [1, 0.5]],
+        0.5: [[0, 0], [1, -0.5]],
+        0.3: [[1, 0.5], [2, 0]],
+        -0.4: [[1, -0.5], [2, 0]],
+    }
+    assert [t.get_text() for t in d.node_texts_] == ["⋮", "0", "1"]
+
+
+def test_a_node_is_as_strong_as_what_goes_through_it():
+    W = [np.array([[9.0, 1.0, 0.0]]), np.array([[0.0], [1.0], [9.0]])]  # of one side alone: none
+    d = NetworkDisplay(W, ["x"], ["y"], ["relu", "identity"]).plot(max_nodes=1)
+    assert list(d.nodes_[1]) == [1]
+
+
+def test_small_axes_have_fewer_nodes_and_names(plt):
+    X, y = data(30)
+    model = fitted(X, y, hidden_layer_sizes=(50,), max_iter=1)
+    ax = plt.figure(figsize=(5, 1.5)).add_subplot()
+    assert len(NetworkDisplay.from_estimator(model, ax=ax).nodes_[0]) < 10
 
 
 # ----- activations -----------------------------------------------------------------
@@ -312,6 +455,13 @@ def test_the_activations_of_the_layers_are_drawn_once():
     assert d.names == ["tanh (l = 1-2, 4)", "relu (l = 3)", "identity (l = 5)"]
     with pytest.raises(ValueError, match="activation must be"):
         ActivationDisplay.from_activation("rely")
+
+
+@pytest.mark.parametrize("z", ["a", ["a"], 3.0, np.ones((3, 2))])
+def test_z_is_a_list_of_numbers(z):
+    with pytest.raises(ValueError, match="z must be a list or 1-dimensional array of numbers"):
+        ActivationDisplay.from_activation("relu", z=z)
+    assert ActivationDisplay.from_activation("relu", z=range(-2, 3)).z.tolist() == [-2, -1, 0, 1, 2]
 
 
 # ----- marginal effects ------------------------------------------------------------
@@ -336,6 +486,25 @@ def test_effects_are_those_of_the_model_and_can_be_read(features, outputs, plt):
     assert_no_overlap(d.ax_.get_yticklabels())
 
 
+def test_bars_names_and_weights_are_those_of_the_features():
+    X, y = data(4, 2)
+    X *= [1, 2, 3, 4]
+    model, weight = fitted(X, y), np.arange(len(X)) % 3.0
+    d = MarginalEffectsDisplay.from_estimator(model, X, weight)
+    table = model.marginal_effects(X, weight)
+    mean = np.average(X, axis=0, weights=weight)
+    scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    for k, container in enumerate(d.containers_):
+        effect, std = (table[name].reshape(2, 4)[k] * scale for name in ("effect", "std"))
+        ends = np.array(container[2][0].get_segments())[:, :, 0]
+        expected = np.column_stack([effect - std, effect + std])[d.features_]
+        np.testing.assert_allclose(ends, expected)
+    names = [f"x{j}" for j in d.features_]
+    assert [text.get_text() for text in d.ax_.get_yticklabels()] == names
+    assert d.ax_.yaxis_inverted()  # the largest on top
+    assert [text.get_text() for text in d.ax_.get_legend().get_texts()] == ["0", "1"]
+
+
 def test_kinds_of_effects():
     X, y = data()
     model = fitted(X, y)
@@ -348,3 +517,5 @@ def test_kinds_of_effects():
     np.testing.assert_array_equal(drawn, table["elasticity"][d.features_])
     with pytest.raises(ValueError, match="kind must be one of 'standardized'"):
         d.plot(kind="slope")
+    with pytest.raises(TypeError, match="kind must be one of 'standardized'"):
+        d.plot(kind=["effect", "elasticity"])

@@ -7,6 +7,7 @@ import pathlib
 import pkgutil
 import re
 
+import numpy as np
 import pytest
 from own import classic
 
@@ -26,6 +27,31 @@ def test_examples_in_docstrings(name):
 def test_examples_in_documents(name):
     result = doctest.testfile(str(ROOT / name), module_relative=False, encoding="utf-8")
     assert result.failed == 0 and result.attempted > 0
+
+
+def test_the_other_examples_of_readme_run(tmp_path, monkeypatch):
+    """With a model, data and a direction of the reader's own, and each with its own imports."""
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)
+    X, y = np.random.default_rng(0).normal(size=(2, 60, 3))
+    y = y[:, 0]
+    model = BackpropRegressor(hidden_layer_sizes=(4,), activation="tanh", random_state=0)
+    given = {"X": X, "y": y, "X_train": X, "y_train": y, "X_test": X, "model": model.fit(X, y)}
+    given |= {"v": np.ones(model.theta_.size), "BackpropRegressor": BackpropRegressor}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = [b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if ">>>" not in b]
+    assert len(blocks) == 6
+    for block in blocks:
+        exec(block, dict(given))
+
+
+def test_an_example_says_at_its_top_what_it_needs():
+    for path in (ROOT / "examples").glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        top = source.split('"""')[1].replace("\n", " ")
+        needs = {"matplotlib": "import matplotlib", "pandas": "as_frame=True|import pandas"}
+        for package, sign in needs.items():
+            assert bool(re.search(sign, source)) == (package in top.split("Needs")[-1]), path.name
 
 
 def test_every_parameter_and_fitted_attribute_is_documented():

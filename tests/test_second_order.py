@@ -351,7 +351,7 @@ def test_what_cannot_be_used_is_refused_by_name(product):
         product(model, X, Y, v, -s)
     with pytest.raises(NotFittedError):
         product(classic(), X, Y, v)
-    with pytest.raises(TypeError, match="estimator must be a BackpropRegressor"):
+    with pytest.raises(TypeError, match=r"estimator must be a BackpropRegressor.*pipeline\[-1\]"):
         product(Ridge().fit(X, Y), X, Y, v)
 
 
