@@ -19,6 +19,20 @@ Array = np.ndarray
 NAME = re.compile(r"g\[\d+\]'\(Z\[\d+\]\)|d?[AZHWDb]\[\d+\]|\b[wαY]\b|\bpenalty\b")
 
 
+FULL_BATCH = {  # the updates of solvers without an optimizer, and what is to be said of them
+    "lbfgs": (
+        "theta ← theta - α B g",
+        ": L-BFGS. `B` is made from the last steps and stands for the inverse of the second "
+        "derivative; a search along the line finds `α`.",
+    ),
+    "lm": (
+        "theta ← theta - (G + λ I)⁻¹ g",
+        ": Levenberg-Marquardt. `G` is the Gauss-Newton matrix, of the second derivative the part "
+        "that needs first derivatives alone; `λ` is raised until the step lowers `f`.",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Symbol:
     """A matrix, or a number, by its name; the matrix itself, in the type it is computed in."""
@@ -196,24 +210,22 @@ def _update(fitting, t) -> Iterator[Found]:
     if type(optimizer) is SGD and not optimizer.momentum and clip_norm is None:
         yield from _gradient_descent(fitting, t)
         return
-    left, relation, right = _formula_of_update(optimizer).partition("←")
-    why = "`theta` is every `W[l]` and `b[l]` in one vector, `g` their derivatives"
-    if optimizer is None:
-        why += ": L-BFGS. `B` is made from the last steps and stands for the inverse of the "
-        why += "second derivative; a search along the line finds `α`."
-    else:
-        why += f"; the solver is {described(optimizer)}."
+    formula, of_solver = _formula_of_update(fitting.params["solver"], optimizer)
+    left, relation, right = formula.partition("←")
+    why = f"`theta` is every `W[l]` and `b[l]` in one vector, `g` their derivatives{of_solver}"
     if optimizer is not None and clip_norm is not None:
         why += f" A gradient longer than {clip_norm:g} is shortened to that before."
     equation = Equation(left.strip(), right.strip(), (), why, relation)
     yield "Update", None, equation, None
 
 
-def _formula_of_update(optimizer):
+def _formula_of_update(solver, optimizer):
+    """The formula, and what is to be said of it."""
     if optimizer is None:
-        return "theta ← theta - α B g"
+        return FULL_BATCH[solver]
     formula = formula_of(optimizer, OPTIMIZERS).strip("`")
-    return formula if "←" in formula else "theta ← step(theta, g)"
+    formula = formula if "←" in formula else "theta ← step(theta, g)"
+    return formula, f"; the solver is {described(optimizer)}."
 
 
 def _gradient_descent(fitting, t) -> Iterator[Found]:

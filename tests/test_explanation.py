@@ -31,7 +31,7 @@ def fitted(loss="squared_error", layers=(4,), activation="tanh", weight=None, **
 OPTIONS = {
     **{f"activation {name}": {"activation": name} for name in ACTIVATIONS},
     **{f"loss {name}": {"loss": name} for name in LOSSES},
-    **{f"solver {name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs")},
+    **{f"solver {name}": {"solver": name} for name in (*OPTIMIZERS, "lbfgs", "lm")},
     "no hidden layer": {"layers": ()},
     "three hidden layers": {"layers": (4, 2, 3)},
     "no biases": {"fit_intercept": False},
@@ -231,6 +231,18 @@ def test_every_step_names_its_rule_and_says_why(name):
     assert order == sorted(order, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("solver", "equation", "name"),
+    [
+        ("lbfgs", "theta ← theta - α B g", "L-BFGS"),
+        ("lm", "theta ← theta - (G + λ I)⁻¹ g", "Levenberg-Marquardt"),
+    ],
+)
+def test_the_update_is_that_of_the_solver(solver, equation, name):
+    step = every(f"solver {solver}")[1][-1]
+    assert step.equation == equation and name in step.why
+
+
 def test_from_the_loss_to_Z_directly():
     names = {name: [s.result.name for s in every(name)[1] if s.result] for name in OPTIONS}
     assert "dA[2]" not in names["loss poisson"] and "dZ[2]" in names["loss poisson"]
@@ -315,6 +327,7 @@ NOTATION = {
     ),
     "1e-05": (r"1 \cdot 10^{-5}", f"1e{MINUS}05"),
     "a < b & c": (r"a < b \& c", "<i>a</i> &lt; <i>b</i> &amp; <i>c</i>"),
+    "G⁻¹": ("G^{-1}", f"<i>G</i><sup>{MINUS}1</sup>"),
     "√v": (r"\sqrt{v}", "√<i>v</i>"),
 }
 
