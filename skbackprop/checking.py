@@ -8,6 +8,7 @@ its result.
 
 from copy import copy, deepcopy
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from .messages import described, shown
 from .quiet import quietly
 from .regressor import BackpropRegressor
 from .reports import Line, Report, line_of
-from .rules import derivatives, values
+from .rules import derivatives, of_prediction, values
 from .tables import checked_table
 from .threads import for_products_of
 from .trained import Trained, fitting_at, trained_by
@@ -36,6 +37,8 @@ def check_gradients(
     estimator: BackpropRegressor, X: Any, y: Any, sample_weight: Any = None
 ) -> Report:
     """Compare df/dW[l], df/db[l], df/dX and all between with differences of the objective.
+
+    And dy/dX, which `predict_gradient` computes by itself, with differences of the predictions.
 
     The objective is the one that training minimises,
 
@@ -186,14 +189,27 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
         kinks = at_kinks.entries[v.layer] if v.name[0] == "A" else 0
         lines.append(_line_of_value(v, kinks, _source(v.uses, bad)))
         bad |= {v.name} if lines[-1].is_bad else set()
-    units = fitting.model.X_shift, fitting.model.X_scale
-    for d in derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units):
+    model = fitting.model
+    units = model.X_shift, model.X_scale
+    of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
+    for d in chain(of_training, _of_prediction(f, model, X)):
         found = compare_matrix(d.f, d.M, d.dM, d.size)
         line = line_of(found, d.text, d.layer, _source(d.uses, bad))
         of_loss = d.uses == (f"A[{f.L}]",)
         lines.append(replace(line, kinks=line.kinks + at_kinks.losses) if of_loss else line)
         bad |= {d.name} if lines[-1].is_bad else set()
     return lines
+
+
+def _of_prediction(f, model, X):
+    """dy/dX for the rows without a kink, of which there may be others where dropout is none.
+
+    At a kink of many units at once the slopes of both sides say little of the formula's.
+    """
+    plain = Definition(model.network(), model.theta, f.loss, 0.0, f.A[0], f.Y)
+    kinks = [_activation_at_kink(plain, l).any(axis=1) for l in range(1, plain.L + 1)]
+    rows = ~np.any(kinks, axis=0)
+    return of_prediction(model, f.A[0][rows], X[rows])
 
 
 def _source(uses, bad) -> str:

@@ -143,6 +143,7 @@ def test_equations_are_those_of_the_checks():
     equations = {step.equation for step in explanation}
     rules = {line.rule for line in check_gradients(model, X, Y, WEIGHT)}
     others = {"dA[3] = derivative of SquaredError", "dA[0] = dZ[1] W[1]ᵀ", "dX = dA[0] / X_scale"}
+    others |= {"dy/dX = y_scale dA[3]/dA[0] / X_scale"}
     assert rules - equations == others
 
 
