@@ -182,6 +182,30 @@ def test_inverse_scaling_counts_the_rows():
     np.testing.assert_allclose(display.learning_rate, expected)
 
 
+def test_inverse_scaling_of_a_stream_is_not_known():
+    """Whose calls may each have brought another number of rows, and nothing tells how many."""
+    X, y = data()
+    params = {"solver": "sgd", "learning_rate": "invscaling", "max_iter": 3}
+    stream = BackpropRegressor(hidden_layer_sizes=(4,), random_state=0, **params)
+    for rows in (30, 90):  # 60 on average
+        stream.partial_fit(X[:rows], y[:rows])
+    gone_on = fitted(X, y, **params).partial_fit(X[:40], y[:40])
+    warm = fitted(X, y, warm_start=True, **params).partial_fit(X, y)
+    twice = fitted(X, y, warm_start=True, **params).fit(X, y).partial_fit(X[:80], y[:80])
+    for model in (stream, gone_on, warm, twice):
+        display = LossCurveDisplay.from_estimator(model)
+        assert np.isnan(display.learning_rate).all() and display.learning_rate_line_ is None
+
+
+def test_inverse_scaling_after_a_warm_start_goes_on_counting():
+    X, y = data()
+    params = {"solver": "sgd", "learning_rate": "invscaling", "max_iter": 3}
+    model = fitted(X, y, warm_start=True, **params).partial_fit(X[:7], y[:7]).fit(X[:50], y[:50])
+    rates = LossCurveDisplay.from_estimator(model).learning_rate
+    assert np.isnan(rates[:4]).all()
+    np.testing.assert_allclose(rates[4:], 0.001 * (1 + 367 + 50 * np.arange(3)) ** -0.5)
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_the_rate_of_adaptive_is_that_of_training(early_stopping, monkeypatch):
     from skbackprop import monitoring
