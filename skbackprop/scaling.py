@@ -142,6 +142,12 @@ def standardization(
     return (np.ldexp(mean, exponent) if center else None), scale
 
 
+def deviations(X: Any, weight: Array | None = None) -> Array:
+    """Standard deviation of every column, in any unit; 0 for a constant one."""
+    low, high = _extremes(_reader(X, weight, None))
+    return np.where(low == high, 0.0, standardization(X, weight)[1])
+
+
 def target_standardization(
     Y: Array, weight: Array | None, loss: Any, output: str, center: bool, index: Any = None
 ) -> tuple[Array | None, Array | None]:

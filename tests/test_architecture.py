@@ -170,7 +170,7 @@ KNOWS = {
     "gradient_flow_display": {"drawing", "gradient_flow"},
     "activation_display": {"drawing", "messages", "parameters"},
     "network_display": {"drawing", "messages", "model"},
-    "effects_display": {"drawing", "tables"},
+    "effects_display": {"drawing", "scaling", "tables"},
     "__init__": {
         "activation_contract",
         "activation_display",
@@ -194,7 +194,6 @@ MAY_IMPORT_SKLEARN = {
     "tables",
     "drawing",
     "gradient_flow",
-    "effects_display",
 }
 NUMPY_ALONE = (
     "differences",

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import Ridge
 
@@ -341,6 +342,21 @@ def test_the_activations_of_the_layers_are_drawn_once():
 
 
 # ----- marginal effects ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e200, 1e-200])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_effects_for_a_standard_deviation_are_the_same_in_every_unit(unit, kind):
+    X, y = data()
+    X = np.c_[X, np.full(len(X), 0.1)] * unit
+    weight = np.arange(len(X)) % 3.0
+    model = BackpropRegressor(hidden_layer_sizes=(4,), max_iter=5, random_state=0)
+    d = MarginalEffectsDisplay.from_estimator(model.fit(kind(X), y, weight), kind(X), weight)
+    std = np.sqrt(np.cov((X / unit).T, aweights=weight, ddof=0).diagonal())
+    np.testing.assert_allclose(d.feature_std / unit, [*std[:-1], 0], rtol=1e-12)
+    drawn = d.effects["effect"] * d.feature_std
+    np.testing.assert_allclose(d.containers_[0][0].get_xdata(), drawn[d.features_])
+    assert np.isfinite(drawn).all() and drawn[:-1].all()
 
 
 @pytest.mark.parametrize("features", [3, 30, 300])
