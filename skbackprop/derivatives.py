@@ -69,33 +69,33 @@ def predict_hessian(model: Model, X: Any) -> Array:
     """
     check_smooth(model, "predict_hessian")
     units, sizes = units_of(model, order=2), model.layer_sizes
-    parts = _derivatives(model, X, input_hessian, units, ENTRIES // (sizes[0] * max(sizes)))
+    parts = _derivatives(model, X, input_hessian, ENTRIES // (sizes[0] * max(sizes)))
     return _whole(X.shape[0], units, model, parts)
 
 
 def gradients(model: Model, X: Any) -> Iterator[tuple[slice, Array, Array]]:
-    """The rows of one block after the other, their A[L], and dy/dX."""
-    units = units_of(model, order=1)
-    return _derivatives(model, X, input_gradient, units, ENTRIES // max(model.layer_sizes))
+    """The rows of one block after the other, their A[L], and dA[L]/dA[0] in float64."""
+    return _derivatives(model, X, input_gradient, ENTRIES // max(model.layer_sizes))
 
 
-def _derivatives(model, X, function: Callable[[Pass, int], Array], units, at_once):
+def _derivatives(model, X, function: Callable[[Pass, int], Array], at_once):
     network, table = model.network(), model.rows(X)
     for rows in blocks(X.shape[0], max(1, at_once)):
         A = np.empty((rows.stop - rows.start, X.shape[1]), model.theta.dtype)
         p = Pass(network, model.theta, table.take(rows, A))
-        M = np.stack([function(p, k) for k in range(network.sizes[-1])], axis=-1) * units
+        M = np.stack([function(p, k) for k in range(network.sizes[-1])], axis=-1)
+        M = M.astype(np.float64, copy=False)
         M[~np.isfinite(p.A[p.L]).all(axis=1)] = np.nan  # where ∞ - ∞ may have led to any number
         yield rows, p.A[p.L], M
 
 
 def _whole(n, units, model, parts):
-    """The parts as one array, of the weights' type if that holds the units."""
+    """The parts in the caller's units as one array, of the weights' type if that holds these."""
     held = units[units != 0]
     held = held.min(initial=1) > 2.0**-100 and held.max(initial=1) < 2.0**100
     whole = np.empty((n, *units.shape), model.theta.dtype if held else np.float64)
     for rows, _, M in parts:
-        whole[rows] = M
+        whole[rows] = M * units
     return whole
 
 
