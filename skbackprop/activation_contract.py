@@ -16,6 +16,7 @@ Array = np.ndarray
 
 BETWEEN = 0.5  # the slopes of both sides, at a kink
 FLOAT32 = 1e-4  # a few operations in float32, relative to 1 or to the value
+ROUNDED = 2.0**-21  # 4 roundings of float32
 
 
 @quietly
@@ -83,7 +84,9 @@ def _derivative_of_activation(g, Z) -> Line:
         if d.shape != Z.shape:
             return verdict(rule, f"g'(Z) has shape {d.shape} for Z of {Z.shape}")
         found = slopes(lambda t: g.value(Z + t * step) / step)
-        return line_of(compare(found, d, np.maximum(1, abs(found.both)), BETWEEN), rule)
+        # Relative to 1, as where g' vanishes all is rounding; or to the steepest slope, if less.
+        least = min(1.0, float(np.fmax.reduce(abs(found.both), axis=None)))
+        return line_of(compare(found, d, np.maximum(least, abs(found.both)), BETWEEN), rule)
 
     return judged(rule, line)
 
@@ -146,13 +149,21 @@ def _activation_in_training(g, Z) -> str:
 
 
 def _activation_in_float32(g, Z) -> str:
+    """Between the values at z and next to it, as z itself is rounded: at a kink, or times 100."""
     z = Z.astype(np.float32)
-    Z = z.astype(np.float64)
-    A, a = g.value(Z), g.value(z)
-    if differs(a, A, FLOAT32):
+    a = g.value(z)
+    near = [z.astype(np.float64) * (1 + k * ROUNDED) for k in (-1, 0, 1)]
+    A = [g.value(x) for x in near]
+    if _is_outside(a, A):
         return "g(Z) is something else in float32"
-    same = differs(g.derivative(z, a), g.derivative(Z, A), FLOAT32)
-    return "g'(Z) is something else in float32" if same else ""
+    slopes_near = [g.derivative(x, y) for x, y in zip(near, A, strict=True)]
+    outside = _is_outside(g.derivative(z, a), slopes_near)
+    return "g'(Z) is something else in float32" if outside else ""
+
+
+def _is_outside(M, near) -> bool:
+    """Whether an entry of M is not between those of the arrays, but for rounding."""
+    return differs(M, np.clip(M, np.min(near, axis=0), np.max(near, axis=0)), FLOAT32)
 
 
 def _extremes(g) -> str:

@@ -8,6 +8,7 @@ its result.
 
 from copy import copy, deepcopy
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from .messages import described
 from .quiet import quietly
 from .regressor import BackpropRegressor, checked_estimator
 from .reports import Line, Report, line_of
-from .rules import derivatives, values
+from .rules import derivatives, of_prediction, values
 from .tables import checked_table
 from .threads import for_products_of
 from .trained import Trained, fitting_at, trained_by
@@ -37,6 +38,8 @@ def check_gradients(
     estimator: BackpropRegressor, X: Any, y: Any, sample_weight: Any = None
 ) -> Report:
     """Compare df/dW[l], df/db[l], df/dX and all between with differences of the objective.
+
+    And dy/dX, which `predict_gradient` computes by itself, with differences of the predictions.
 
     The objective is the one that training minimises,
 
@@ -196,15 +199,28 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
         bad |= {v.name} if lines[-1].is_bad else set()
     model = fitting.model
     units: tuple[Any, Any] = (model.X_shift, model.X_scale)
+    predicted: Any = _of_prediction(f, model, X) if model.encoding is None else ()
     if model.encoding is not None:  # whose every knot is a kink: up to A[0]
         X, units = f.A[0], (None, None)
-    for d in derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units):
+    of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
+    for d in chain(of_training, predicted):
         found = compare_matrix(d.f, d.M, d.dM, d.size)
         line = line_of(found, d.text, d.layer, _source(d.uses, bad))
         of_loss = d.uses == (f"A[{f.L}]",)
         lines.append(replace(line, kinks=line.kinks + at_kinks.losses) if of_loss else line)
         bad |= {d.name} if lines[-1].is_bad else set()
     return lines
+
+
+def _of_prediction(f, model, X):
+    """dy/dX for the rows without a kink, of which there may be others where dropout is none.
+
+    At a kink of many units at once the slopes of both sides say little of the formula's.
+    """
+    plain = Definition(model.network(), model.theta, f.loss, 0.0, f.A[0], f.Y)
+    kinks = [_activation_at_kink(plain, l).any(axis=1) for l in range(1, plain.L + 1)]
+    rows = ~np.any(kinks, axis=0)
+    return of_prediction(model, f.A[0][rows], X[rows])
 
 
 def _source(uses, bad) -> str:

@@ -93,17 +93,16 @@ def predict_hessian(model: Model, X: Any) -> Array:
     """
     check_smooth(model, "predict_hessian")
     units, sizes = units_of(model, order=2), model.layer_sizes
-    parts = _derivatives(model, X, feature_hessian, units, ENTRIES // (sizes[0] * max(sizes)))
+    parts = _derivatives(model, X, feature_hessian, ENTRIES // (sizes[0] * max(sizes)))
     return _whole(X.shape[0], units, model, parts)
 
 
 def gradients(model: Model, X: Any) -> Iterator[tuple[slice, Array, Array]]:
-    """The rows of one block after the other, their A[L], and dy/dX."""
-    units = units_of(model, order=1)
-    return _derivatives(model, X, feature_gradient, units, ENTRIES // max(model.layer_sizes))
+    """The rows of one block after the other, their A[L], and dA[L]/dz in float64."""
+    return _derivatives(model, X, feature_gradient, ENTRIES // max(model.layer_sizes))
 
 
-def _derivatives(model, X, function: Callable, units, at_once):
+def _derivatives(model, X, function: Callable, at_once):
     members, table = model.members(), model.rows(X)
     for rows in blocks(X.shape[0], max(1, at_once)):
         n = rows.stop - rows.start
@@ -116,18 +115,18 @@ def _derivatives(model, X, function: Callable, units, at_once):
             outputs = range(member.layer_sizes[-1])
             A = A + p.A[p.L]
             M = M + np.stack([function(p, k, Z, model.encoding) for k in outputs], axis=-1)
-        A, M = A / len(members), M / len(members) * units
+        A, M = A / len(members), (M / len(members)).astype(np.float64, copy=False)
         M[~np.isfinite(A).all(axis=1)] = np.nan  # where ∞ - ∞ may have led to any number
         yield rows, A, M
 
 
 def _whole(n, units, model, parts):
-    """The parts as one array, of the weights' type if that holds the units."""
+    """The parts in the caller's units as one array, of the weights' type if that holds these."""
     held = units[units != 0]
     held = held.min(initial=1) > 2.0**-100 and held.max(initial=1) < 2.0**100
     whole = np.empty((n, *units.shape), model.theta.dtype if held else np.float64)
     for rows, _, M in parts:
-        whole[rows] = M
+        whole[rows] = M * units
     return whole
 
 

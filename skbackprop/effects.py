@@ -46,8 +46,9 @@ def _line(cells, widths):
 
 def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> MarginalEffects:
     """The table for the rows of X, read block by block."""
-    w, raw = np.ones(X.shape[0]) if weight is None else weight / weight.max(), Rows(X, np.float64)
-    units = units_of(model, order=1)  # in which no square overflows
+    w = np.ones(X.shape[0]) if weight is None else weight / weight.max()
+    # In the network's units, in which no square overflows, and dy/dx is a number.
+    inputs = Rows(X, np.float64, scale=model.X_scale)
     total: Any = 0.0
     mean: Any = 0.0  # of effect and elasticity
     squares: Any = 0.0  # of what differs from it
@@ -55,10 +56,11 @@ def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> 
         counts = w[rows] > 0
         if not counts.any():
             continue
-        x = raw.take(rows, np.empty((len(A), X.shape[1])))[counts]
-        y, G = model.to_caller(A.astype(np.float64))[counts], G[counts].astype(np.float64)
+        x = inputs.take(rows, np.empty((len(A), X.shape[1])))[counts]
+        y, G = model.to_caller(A.astype(np.float64))[counts], G[counts]
+        y = y if model.y_scale is None else y / model.y_scale
         elasticity = G * x[:, :, None] / np.where(y, y, np.nan)[:, None, :]
-        Q, part = np.stack([G / units, elasticity], axis=1), w[rows][counts]
+        Q, part = np.stack([G, elasticity], axis=1), w[rows][counts]
         # Joined with what has been seen (Chan et al. 1983): no difference of large sums.
         share = part.sum() / (total + part.sum())
         center = np.average(Q, axis=0, weights=part)
@@ -66,7 +68,7 @@ def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> 
         squares = squares + total * share * np.square(center - mean)
         mean = mean + share * (center - mean)
         total += part.sum()
-    std = np.sqrt(squares[0] / total)
+    std, units = np.sqrt(squares[0] / total), units_of(model, order=1)
     return _table(names, effect=units * mean[0], std=units * std, elasticity=mean[1])
 
 

@@ -1,7 +1,6 @@
 """A picture of marginal effects."""
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from .drawing import (
     POINT,
@@ -13,6 +12,7 @@ from .drawing import (
 )
 from .parameters import COUNT, OneOf, check
 from .regressor import checked_estimator
+from .scaling import deviations
 from .tables import checked_weights
 
 KINDS = {
@@ -81,8 +81,7 @@ class MarginalEffectsDisplay:
         effects = checked_estimator(estimator).marginal_effects(X, sample_weight)
         _, table = estimator._fitted_and_inputs(X)
         weight = checked_weights(sample_weight, table.shape[0])
-        scaler = StandardScaler(with_mean=False).fit(table, sample_weight=weight)
-        return cls(effects, np.sqrt(scaler.var_)).plot(ax=ax, **keywords)
+        return cls(effects, deviations(table, weight)).plot(ax=ax, **keywords)
 
     def plot(self, ax=None, *, kind="standardized", max_features=None, line_kw=None, text_kw=None):
         """Draw the effects.

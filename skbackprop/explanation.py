@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import markup, rendering
+from . import markup, memory, rendering
 from .messages import described
 from .quiet import quietly
 from .steps import Step, Symbol, derivation
@@ -99,7 +99,9 @@ def explain(fitted: dict[str, Any], params: dict[str, Any], table: Any) -> Expla
         "random_state": 0,
     }
     fitting = fitting_at(fitted, params, table, "explain_backprop")
-    rows = np.arange(len(fitting.data))
+    rows, model = np.arange(len(fitting.data)), fitting.model
+    dropout = fitting.objective.dropout > 0
+    memory.check_explanation(model.layer_sizes, len(rows), dropout, model.theta.dtype)
     with for_products_of(1):
         t = trained_by(fitting, rows)
         steps = list(derivation(fitting, t, fitted.get("feature_names_in_")))

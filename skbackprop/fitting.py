@@ -356,6 +356,11 @@ class Fitting:
         self.weight_mean += (mean - self.weight_mean) * (n / self.weight_rows)
         return self.weight_mean
 
+    def adopt(self, model: Model, table: Table) -> None:
+        """Another model of the same network, weights and units: the same rows in its units."""
+        self.model = model
+        self._prepare(table, self.data.index, None, None)
+
     # ----- training ----------------------------------------------------------------
 
     @quietly  # overflow is looked for in the results, once an epoch, and reported by name

@@ -36,6 +36,7 @@ from .training import Objective, Progress
 Array = np.ndarray
 
 FIRST_DAMPING = 0.1  # λ, of the largest entry on the diagonal of G
+SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 JACOBIAN_ENTRIES = 2**20  # of a block of rows: 8 MB
 
 
@@ -130,6 +131,7 @@ def descend(system: System, at: Progress, f: float, g: Array, G: Array) -> float
     largest = G.diagonal().max()
     damping, nu = state.get("damping", FIRST_DAMPING * largest), 2
     damping = max(damping, np.finfo(np.float64).eps * largest)  # less would not change G
+    damping = max(damping, SMALLEST)  # where the squares in G underflow
     while damping < np.inf:
         step = damped_step(g, G, damping)
         theta = (at.theta + step).astype(at.theta.dtype)

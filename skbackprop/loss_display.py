@@ -74,7 +74,8 @@ class LossCurveDisplay:
         ----------
         estimator : BackpropRegressor
             Fitted, and its parameters those of that fit. The learning rate is not drawn if it
-            cannot be known: after several fits (warm_start), only that of the last one is.
+            cannot be known: after several fits (warm_start), only that of the last one is, and
+            that of "invscaling" is not after `partial_fit`.
         ax : matplotlib Axes, default=None
             Where to draw; None for a new figure.
         **keywords : dict

@@ -19,6 +19,7 @@ except ImportError:  # Windows
 
 LM_WEIGHTS = 4096  # at the most: a step solves as many equations, in 2 to 3 s for these
 UNASKED = 2**26  # bytes that are there: 64 MiB
+EXPLAINED = 2**30  # bytes at the most of an explanation, which nobody reads beyond some rows: 1 GiB
 MEMINFO, STATM = Path("/proc/meminfo"), Path("/proc/self/statm")
 CGROUP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
@@ -139,6 +140,24 @@ def check(params: dict[str, Any], optimizer: Any, network: Any, dtype: Any, n: i
     there = available()
     if of_weights + of_batch > there:
         raise ValueError(_refusal(sizes, weights, of_weights, of_batch, rows, there, K))
+
+
+def check_explanation(sizes: list[int], n: int, dropout: bool, dtype: Any) -> None:
+    """Raise a ValueError if the matrices of n rows, all kept, take more than 1 GiB or there is.
+
+    Estimated from below: A[0], and of every other layer Z, A, g'(Z), dA and dZ, with dropout D and
+    H as well.
+    """
+    of_row = (sizes[0] + (7 if dropout else 5) * sum(sizes[1:])) * np.dtype(dtype).itemsize
+    if n * of_row <= UNASKED:
+        return
+    most = min(EXPLAINED, available())
+    if n * of_row > most:
+        raise ValueError(
+            f"X has {_number(n)} rows, and explain_backprop keeps every matrix of every row: at "
+            f"least {_number(n * of_row)} bytes, {_number(of_row)} a row, and at most "
+            f"{_number(int(most))} are used; give a few rows of X and y"
+        )
 
 
 def _bytes_of_a_weight(params: dict[str, Any], optimizer: Any, dtype: np.dtype) -> int:

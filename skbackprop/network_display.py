@@ -96,7 +96,9 @@ class NetworkDisplay:
         if feature_names is None:
             feature_names = fitted.get("feature_names_in_", [f"x{j}" for j in range(n)])
         if np.shape(feature_names) != (n,):
-            raise ValueError(f"feature_names must be a list of {n} names; got {shown(feature_names)}")
+            raise ValueError(
+                f"feature_names must be a list of {n} names; got {shown(feature_names)}"
+            )
         feature_names = [*feature_names, *model.bin_names(feature_names)]
         W = [M.copy() for M in model.network().views(model.theta).W[1:]]
         outputs = ["ŷ"] if sizes[-1] == 1 else [f"ŷ{k}" for k in range(sizes[-1])]

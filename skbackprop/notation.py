@@ -14,6 +14,7 @@ SYMBOLS = {  # as LaTeX, HTML
     "‖": (r"\Vert ", "‖"),
     "²_F": ("_F^2", "<sup>2</sup><sub>F</sub>"),
     "²": ("^2", "<sup>2</sup>"),
+    "⁻¹": ("^{-1}", f"<sup>{MINUS}1</sup>"),
     "ᵀ": ("^T", "<sup>T</sup>"),
     "ᵗ": ("^t", "<sup>t</sup>"),
     "⊙": (r"\odot ", "⊙"),

@@ -4,6 +4,7 @@ It is no attribute of a model, nor in its file: what "adaptive" has divided it b
 curves, which the Watch of training is shown once more.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,12 +17,14 @@ from .training import Progress
 
 Array = np.ndarray
 
+CHECKSUM = re.compile(" of [0-9a-f]{8}$")
+
 
 def learning_rates(fitted: dict[str, Any], params: dict[str, Any]) -> Array | None:
     """The rate of the first step of every epoch in ``loss_curve_``, NaN where it is not known.
 
-    That is before the last fit of several (warm_start). None for a solver that has no rate, and
-    where "adaptive" has followed other curves than these.
+    That is before the last fit of several (warm_start), and of "invscaling" after partial_fit.
+    None for a solver that has no rate, and where "adaptive" has followed other curves than these.
     """
     if parameters.is_full_batch(params["solver"]):
         return None
@@ -40,12 +43,18 @@ def learning_rates(fitted: dict[str, Any], params: dict[str, Any]) -> Array | No
     return params["learning_rate_init"] * slowdown * factors
 
 
-def _samples(fitted) -> list[int]:
-    """Rows that had been seen when each epoch of the last fit began."""
-    t, n_iter, n = fitted["t_"], fitted["n_iter_"], fitted["_training"]["weight_rows"]
-    n = min(n, t // n_iter) if t % n_iter == 0 else n  # a stream's rows are those of all calls
-    before = max(0, t - n_iter * n)
-    return [before + epoch * n for epoch in range(n_iter)]
+def _samples(fitted) -> list[float]:
+    """Rows that had been seen when each epoch of the last fit began; NaN where it is not known.
+
+    That is after partial_fit, whose calls may each have brought another number of rows.
+    """
+    state, t, n_iter = fitted["_training"], fitted["t_"], fitted["n_iter_"]
+    n = state["weight_rows"]
+    if n_iter == len(fitted["loss_curve_"]):
+        known = t == n_iter * n  # not of n + p rows, as a fit and a call of partial_fit leave
+    else:  # several fits, of which each has left a checksum of its rows, and partial_fit has not
+        known = bool(CHECKSUM.search(state["history"]["judged_by"]))
+    return [t - (n_iter - epoch) * n if known else float("nan") for epoch in range(n_iter)]
 
 
 class _Seen:

@@ -884,7 +884,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs. All rows make one batch, of which every matrix is kept: give a few.
+            Inputs. All rows make one batch, of which every matrix is kept: give a few. Those
+            that would take more than 1 GiB are refused.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -1,14 +1,17 @@
 """The derivation as a list: every matrix of a training step, and the rule that gives it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .calculus import right_multiplication
 from .definition import Definition, scaled
+from .derivatives import predict_gradient, units_of
 from .equations import Equations
 from .losses import CustomLoss
+from .model import Model
 from .trained import Trained
 
 Array = np.ndarray
@@ -117,14 +120,43 @@ def _dX(f, dA_0, X, shift, scale):
     text, unit, dX = "dX = dA[0]", np.ones(X.shape[1]), dA_0
     if scale is not None:
         text, unit, dX = "dX = dA[0] / X_scale", scale, dA_0 / scale
-
-    centred = scaled(X, shift, None)  # before the step, which it may round away
-
-    def f_of_steps(V):
-        return f.with_A(0, scaled(centred + V * unit, None, scale))
-
+    f_of_steps = partial(_f_of_steps, f, scaled(X, shift, None), unit, scale)
     none = np.zeros(X.shape)
     return Derivative("dX", 0, text, none, dX * unit, abs(dA_0), f_of_steps, ("dA[0]",))
+
+
+def _f_of_steps(f, centred, unit, scale, V):
+    """f for X + V unit, given X - X_shift: the step added to X might be rounded away."""
+    return f.with_A(0, scaled(centred + V * unit, None, scale))
+
+
+class Combination(NamedTuple):
+    """Σᵢₖ cᵢₖ aᵢₖ in the place of a loss: its derivative has all outputs' derivatives in it."""
+
+    c: Array
+
+    def value(self, A: Array, Y: Any, weight: Any) -> float:
+        """Σᵢₖ cᵢₖ aᵢₖ."""
+        return float(np.vdot(self.c, A))
+
+
+def of_prediction(model: Model, A_0: Array, X: Array) -> Iterator[Derivative]:
+    """dy/dX as predict_gradient has it, of a random combination of the outputs.
+
+    Nothing where a unit of y for one of X, and so dy/dX, is beyond the numbers there are.
+    """
+    network, units = model.network(), units_of(model, order=1)
+    if not (len(X) and np.isfinite(units).all() and units.all()):
+        return
+    unit = np.ones(X.shape[1]) if model.X_scale is None else model.X_scale
+    y_scale = np.ones(network.sizes[-1]) if model.y_scale is None else model.y_scale
+    c = np.random.default_rng(0).standard_normal((len(X), network.sizes[-1]))
+    dX = np.einsum("ijk,ik->ij", predict_gradient(model, X), c / y_scale) * unit
+    f = Definition(network, model.theta, Combination(c), 0.0, A_0, None)
+    f_of_steps = partial(_f_of_steps, f, scaled(X, model.X_shift, None), unit, model.X_scale)
+    text = f"dy/dX = {'' if model.y_scale is None else 'y_scale '}dA[{f.L}]/dA[0]"
+    text += "" if model.X_scale is None else " / X_scale"
+    yield Derivative("dy/dX", 0, text, np.zeros(X.shape), dX, 0.0, f_of_steps, ("dA[0]",))
 
 
 def _equations(f, t):

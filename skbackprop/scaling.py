@@ -161,6 +161,12 @@ def standardization(
     return (np.ldexp(mean, exponent) if center else None), scale
 
 
+def deviations(X: Any, weight: Array | None = None) -> Array:
+    """Standard deviation of every column, in any unit; 0 for a constant one."""
+    low, high = _extremes(_reader(X, weight, None))
+    return np.where(low == high, 0.0, standardization(X, weight)[1])
+
+
 def robust_standardization(
     X: Array, weight: Array | None = None, index: Array | None = None
 ) -> tuple[Array, Array]:

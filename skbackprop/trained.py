@@ -50,8 +50,7 @@ def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, ask
     known = known | {"dtype": dtype}
     check_same(fitting.architecture, known, asks, "give what it was fitted with, or fit it anew")
     model = model_of(fitted)
-    fitting.model = replace(model, theta=model.theta.astype(dtype))
-    fitting._prepare(table, fitting.data.index, None, None)
+    fitting.adopt(replace(model, theta=model.theta.astype(dtype)), table)
     return fitting.alone()
 
 

@@ -125,7 +125,7 @@ KNOWS = {
     },
     "formulas": set(),
     "equations": {"formulas", "losses", "messages", "optimizers"},
-    "rules": {"calculus", "definition", "equations", "losses", "trained"},
+    "rules": {"calculus", "definition", "derivatives", "equations", "losses", "model", "trained"},
     "notation": set(),
     "steps": {
         "activations",
@@ -138,7 +138,16 @@ KNOWS = {
     },
     "rendering": {"notation"},
     "markup": {"notation", "rendering"},
-    "explanation": {"markup", "messages", "quiet", "rendering", "steps", "threads", "trained"},
+    "explanation": {
+        "markup",
+        "memory",
+        "messages",
+        "quiet",
+        "rendering",
+        "steps",
+        "threads",
+        "trained",
+    },
     "callbacks": set(),
     "export": {"quiet", "model"},
     "tables": {"quiet", "messages"},
@@ -204,7 +213,7 @@ KNOWS = {
     "gradient_flow_display": {"drawing", "gradient_flow", "regressor"},
     "activation_display": {"drawing", "messages", "parameters", "regressor"},
     "network_display": {"drawing", "messages", "model", "parameters", "regressor"},
-    "effects_display": {"drawing", "parameters", "regressor", "tables"},
+    "effects_display": {"drawing", "parameters", "regressor", "scaling", "tables"},
     "__init__": {
         "activation_contract",
         "activation_display",
@@ -228,7 +237,6 @@ MAY_IMPORT_SKLEARN = {
     "tables",
     "drawing",
     "gradient_flow",
-    "effects_display",
 }
 NUMPY_ALONE = (
     "differences",

@@ -10,7 +10,7 @@ from own import CubeError, Sine, classic
 from scipy import sparse
 from sklearn.pipeline import make_pipeline
 
-from skbackprop import BackpropRegressor, calculus, check_gradients, network
+from skbackprop import BackpropRegressor, calculus, check_gradients, derivatives, network
 from skbackprop.activations import ACTIVATIONS, Activation, Logistic, Tanh
 from skbackprop.blocks import run
 from skbackprop.calculus import Rule
@@ -169,6 +169,7 @@ def test_the_lines_are_those_of_the_derivation():
         (1, "db[1] = 1ᵀ dZ[1]"),
         (0, "dA[0] = dZ[1] W[1]ᵀ"),
         (0, "dX = dA[0] / X_scale"),
+        (0, "dy/dX = y_scale dA[2]/dA[0] / X_scale"),
     ]
 
 
@@ -325,6 +326,40 @@ def test_a_wrong_derivative_is_named_by_layer_and_rule(plant, fitted, monkeypatc
     assert all(also is not None and line.rule.startswith(also) for line in report.faults[1:])
     if also is None and plant is not off_by_one_layer:
         assert any(line.status == "follows" for line in report)
+
+
+def no_first_layer(monkeypatch):
+    """df/dZ[1] in the place of df/dA[0]."""
+    monkeypatch.setattr(derivatives, "input_gradient", lambda p, k: p.backward(p.unit(k))[1][1])
+
+
+def no_units(monkeypatch):
+    """Those of the network for the caller's."""
+    ones = lambda model, order: np.ones((4, 2))  # noqa: E731
+    monkeypatch.setattr(derivatives, "units_of", ones)
+
+
+def first_output_alone(monkeypatch):
+    """That of the first output for every one."""
+    input_gradient = derivatives.input_gradient
+    monkeypatch.setattr(derivatives, "input_gradient", lambda p, k: input_gradient(p, 0))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("plant", [no_first_layer, no_units, first_output_alone])
+def test_a_fault_in_predict_gradient_alone(plant, dropout, monkeypatch):
+    """Which training's own matrices have no part in."""
+    estimator = model(dropout=dropout)
+    assert check_gradients(estimator, X, Y, WEIGHT).passed
+    plant(monkeypatch)
+    report = check_gradients(estimator, X, Y, WEIGHT)
+    rules = [line.rule for line in report.faults]
+    assert rules == ["dy/dX = y_scale dA[3]/dA[0] / X_scale"], report
+
+
+def test_units_beyond_all_numbers_are_no_fault_of_predict_gradient():
+    report = check_gradients(model(), X * 1e200, Y * 1e-200)
+    assert report.passed and "dX = dA[0] / X_scale" in [line.rule for line in report]
 
 
 @pytest.mark.parametrize("layers, sizes", [((30, 30), "at random"), ((4, 4), "entry by entry")])

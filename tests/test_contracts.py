@@ -328,6 +328,56 @@ def test_what_is_wrong_with_a_loss_is_named(cls):
     assert BAD_LOSSES[cls] in [line.rule for line in report.faults], report
 
 
+class Fast:
+    """A rounding of z in float32 is 30 times as large in g and 900 times in g'."""
+
+    def value(self, Z, out=None):
+        return np.sin(30 * Z, out=out)
+
+    def derivative(self, Z, A, out=None):
+        return np.multiply(30, np.cos(30 * Z), out=out)
+
+
+class Bent:
+    """At a number that float32 does not hold."""
+
+    def value(self, Z, out=None):
+        return np.maximum(Z, 0.1, out=out)
+
+    def derivative(self, Z, A, out=None):
+        return np.greater(Z, 0.1, out=np.empty_like(Z) if out is None else out)
+
+
+@pytest.mark.parametrize("g", [Fast(), Bent()], ids=["fast", "bent"])
+def test_what_float32_makes_of_z_is_no_fault(g):
+    report = check_activation(g)
+    assert report.passed, report
+
+
+class Small:
+    """1e-9 sin z, with a derivative of 0."""
+
+    def value(self, Z, out=None):
+        return np.multiply(1e-9, np.sin(Z), out=out)
+
+    def derivative(self, Z, A, out=None):
+        return np.multiply(0, Z, out=out)
+
+
+def test_an_activation_is_measured_by_its_own_slopes():
+    assert [line.rule for line in check_activation(Small()).faults] == ["g'(Z) = dg/dZ"]
+
+
+class WrongInATail(Sine):
+    def derivative(self, Z, A, out=None):
+        return np.add(np.cos(Z), 1e-3 * (Z > 9.5), out=out)
+
+
+def test_a_factor_of_1_explains_nothing():
+    fault = check_activation(WrongInATail()).faults[0]
+    assert fault.factor is None and not fault.note
+
+
 def test_a_factor_is_named():
     assert check_loss(HalfSlope()).faults[0].factor == pytest.approx(0.5)
     assert check_activation(WrongSlope()).faults[0].factor == pytest.approx(-1)

@@ -363,6 +363,21 @@ def test_there_is_no_elasticity_at_a_prediction_of_0():
     np.testing.assert_array_equal(left_out["elasticity"], model.marginal_effects(X)["elasticity"])
 
 
+@pytest.mark.parametrize(
+    ("x_unit", "y_unit", "effect"), [(2.0**660, 2.0**-660, 0.0), (2.0**-660, 2.0**660, np.inf)]
+)
+def test_an_elasticity_has_no_unit(x_unit, y_unit, effect):
+    """Even where that of the effect is beyond all numbers, which an effect then is."""
+    model = fitted(y)
+    expected = model.marginal_effects(X)
+    model.X_shift_, model.X_scale_ = model.X_shift_ * x_unit, model.X_scale_ * x_unit
+    model.y_shift_, model.y_scale_ = model.y_shift_ * y_unit, model.y_scale_ * y_unit
+    table = model.marginal_effects(X * x_unit)
+    np.testing.assert_allclose(table["elasticity"], expected["elasticity"], rtol=1e-9)
+    np.testing.assert_array_equal(table["effect"], np.sign(expected["effect"]) * effect)
+    assert (table["std"] == effect).all()
+
+
 def test_the_table_is_printed_pickled_and_a_frame():
     frame = pd.DataFrame(X, columns=["age", "a long name", "c"])
     model = classic(max_iter=5, random_state=0).fit(frame, y)

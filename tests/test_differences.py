@@ -43,6 +43,21 @@ def test_what_is_right_and_what_is_wrong(name, factor):
         assert found.factor == pytest.approx(factor, rel=1e-6)
 
 
+@pytest.mark.parametrize("excess", [3e-6, 1e-5])
+def test_curvature_is_no_kink(excess):
+    """Along a long direction one-sided slopes are far apart without any."""
+    M = np.random.default_rng(0).normal(size=(40, 30))
+    dM = 2 * M
+    assert not compare_matrix(lambda M: (M * M).sum(axis=(1, 2)), M, dM).wrong.any()
+    dM[3, 5] += excess * np.linalg.norm(dM)
+    assert compare_matrix(lambda M: (M * M).sum(axis=(1, 2)), M, dM).wrong.all()
+
+
+def test_curvature_hides_no_slope_much_smaller_than_1():
+    assert compare(slopes(lambda t: (1e-8 + t) ** 2), np.asarray(3e-8), 3e-8).wrong
+    assert not compare(slopes(lambda t: (1e-8 + t) ** 2), np.asarray(2e-8), 2e-8).wrong
+
+
 @pytest.mark.parametrize("at", [0.0, 1e-10, -1e-10, 3e-8, -3e-8])
 @pytest.mark.parametrize("curvature", [0, 1])
 def test_at_a_kink_either_slope_will_do_and_no_other(at, curvature):

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from own import classic
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import Ridge
 
@@ -235,11 +236,30 @@ def test_inverse_scaling_counts_the_rows():
     again = LossCurveDisplay.from_estimator(model.set_params(warm_start=True).fit(X, y))
     expected = 0.001 * (1 + 360 + 120 * np.arange(3)) ** -0.5
     np.testing.assert_allclose(again.learning_rate, [np.nan] * 3 + list(expected))
-    stream = BackpropRegressor(solver="sgd", learning_rate="invscaling", random_state=0)
-    for _ in range(3):
-        stream.partial_fit(X, y)
-    rates = LossCurveDisplay.from_estimator(stream).learning_rate
-    np.testing.assert_allclose(rates, 0.001 * (1 + 120 * np.arange(3)) ** -0.5)
+
+
+def test_inverse_scaling_of_a_stream_is_not_known():
+    """Whose calls may each have brought another number of rows, and nothing tells how many."""
+    X, y = data()
+    params = {"solver": "sgd", "learning_rate": "invscaling", "max_iter": 3}
+    stream = classic(hidden_layer_sizes=(4,), random_state=0, **params)
+    for rows in (30, 90):  # 60 on average
+        stream.partial_fit(X[:rows], y[:rows])
+    gone_on = fitted(X, y, **params).partial_fit(X[:40], y[:40])
+    warm = fitted(X, y, warm_start=True, **params).partial_fit(X, y)
+    twice = fitted(X, y, warm_start=True, **params).fit(X, y).partial_fit(X[:80], y[:80])
+    for model in (stream, gone_on, warm, twice):
+        display = LossCurveDisplay.from_estimator(model)
+        assert np.isnan(display.learning_rate).all() and display.learning_rate_line_ is None
+
+
+def test_inverse_scaling_after_a_warm_start_goes_on_counting():
+    X, y = data()
+    params = {"solver": "sgd", "learning_rate": "invscaling", "max_iter": 3}
+    model = fitted(X, y, warm_start=True, **params).partial_fit(X[:7], y[:7]).fit(X[:50], y[:50])
+    rates = LossCurveDisplay.from_estimator(model).learning_rate
+    assert np.isnan(rates[:4]).all()
+    np.testing.assert_allclose(rates[4:], 0.001 * (1 + 367 + 50 * np.arange(3)) ** -0.5)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +319,7 @@ def test_a_stream_is_numbered_by_its_calls(monkeypatch):
 def test_epochs_are_counted(plt):
     """No tick between them, where matplotlib by itself would have some."""
     X, y = data()
-    model = BackpropRegressor(max_iter=2, random_state=0)
+    model = classic(max_iter=2, random_state=0)
     for display in (
         LossCurveDisplay.from_estimator(fitted(X, y, max_iter=2)),
         GradientFlowDisplay.from_estimator(model, X, y),
@@ -411,7 +431,9 @@ def test_lines_lead_from_node_to_node():
     d = NetworkDisplay(W, ["a", "b", "c"], ["y"], ["relu", "identity"]).plot(max_nodes=2)
     assert d.edges_.norm.vmin == -3 and d.edges_.norm.vmax == 3  # white is no weight
     assert [list(nodes) for nodes in d.nodes_] == [[0, 1], [0, 1], [0]]
-    drawn = {w: s.tolist() for w, s in zip(d.edges_.get_array(), d.edges_.get_segments())}
+    drawn = {
+        w: s.tolist() for w, s in zip(d.edges_.get_array(), d.edges_.get_segments(), strict=True)
+    }
     assert drawn == {
         1.0: [[0, 1], [1, 0.5]],  # two nodes and the dots, and two nodes, centred at 0
         -2.0: [[0, 1], [1, -0.5]],
@@ -465,6 +487,21 @@ def test_z_is_a_list_of_numbers(z):
 
 
 # ----- marginal effects ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e200, 1e-200])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_effects_for_a_standard_deviation_are_the_same_in_every_unit(unit, kind):
+    X, y = data()
+    X = np.c_[X, np.full(len(X), 0.1)] * unit
+    weight = np.arange(len(X)) % 3.0
+    model = classic(hidden_layer_sizes=(4,), max_iter=5, random_state=0)
+    d = MarginalEffectsDisplay.from_estimator(model.fit(kind(X), y, weight), kind(X), weight)
+    std = np.sqrt(np.cov((X / unit).T, aweights=weight, ddof=0).diagonal())
+    np.testing.assert_allclose(d.feature_std / unit, [*std[:-1], 0], rtol=1e-12)
+    drawn = d.effects["effect"] * d.feature_std
+    np.testing.assert_allclose(d.containers_[0][0].get_xdata(), drawn[d.features_])
+    assert np.isfinite(drawn).all() and drawn[:-1].all()
 
 
 @pytest.mark.parametrize("features", [3, 30, 300])

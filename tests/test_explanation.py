@@ -144,6 +144,7 @@ def test_equations_are_those_of_the_checks():
     equations = {step.equation for step in explanation}
     rules = {line.rule for line in check_gradients(model, X, Y, WEIGHT)}
     others = {"dA[3] = derivative of SquaredError", "dA[0] = dZ[1] W[1]ᵀ", "dX = dA[0] / X_scale"}
+    others |= {"dy/dX = y_scale dA[3]/dA[0] / X_scale"}
     assert rules - equations == others
 
 
@@ -376,6 +377,7 @@ NOTATION = {
     ),
     "1e-05": (r"1 \cdot 10^{-5}", f"1e{MINUS}05"),
     "a < b & c": (r"a < b \& c", "<i>a</i> &lt; <i>b</i> &amp; <i>c</i>"),
+    "G⁻¹": ("G^{-1}", f"<i>G</i><sup>{MINUS}1</sup>"),
     "√v": (r"\sqrt{v}", "√<i>v</i>"),
     "r cut to ±δ": (r"r \text{ cut to } \pm \delta", "<i>r</i> cut to ±<i>δ</i>"),
 }

@@ -352,6 +352,14 @@ def test_early_stopping_and_search():
     assert grid.fit(X[order], y[order]).best_params_["alpha"] == 1e-3
 
 
+@pytest.mark.parametrize("unit", [1e-150, 1e-165, 1e-170, 1e-300])
+def test_a_jacobian_whose_squares_vanish(unit):
+    """A damping of 0 never grew, and its factor grew beyond all numbers."""
+    raw = {"hidden_layer_sizes": (), "fit_intercept": False, "standardize": False}
+    model = fit((X * unit, x), tol=0, alpha=0, max_iter=20, **raw)
+    assert np.isfinite(model.theta_).all() and np.all(np.diff(model.loss_curve_) <= 0)
+
+
 def test_dead_units_and_constant_columns():
     A = np.c_[X, np.ones(80), np.zeros(80)]
     for activation in ("relu", "tanh"):

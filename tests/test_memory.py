@@ -170,6 +170,44 @@ def test_a_user_s_optimizer_is_not_called_to_find_out(data):
     assert calls == [6 * 3 + 4]
 
 
+# ----- an explanation, which keeps every row's matrices -------------------------------------
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_too_many_rows_are_not_explained(data, monkeypatch, dropout):
+    X, y = data
+    layers = {"hidden_layer_sizes": (40, 30), "activation": "tanh"}
+    model = classic(**layers, max_iter=1, dropout=dropout).fit(X, y)
+    of_row = (5 + (7 if dropout else 5) * (40 + 30 + 1)) * 8
+    n = memory.EXPLAINED // of_row + 1
+    X = np.zeros((n, 5))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"X has {n:,} rows.*{n * of_row:,} bytes.*a few rows"):
+            model.explain_backprop(X, X[:, 0])
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    weight = np.zeros(n)
+    weight[:3] = 1
+    assert len(model.explain_backprop(X, X[:, 0], weight)["A[1]"].result.value) == 3
+
+
+def test_an_explanation_takes_more_than_is_estimated_and_no_more_than_there_is(data, there):
+    model = classic(hidden_layer_sizes=(200, 200), activation="tanh", max_iter=1)
+    model.fit(*data)
+    n, of_row = 5000, (5 + 5 * 401) * 8
+    X = np.zeros((n, 5))
+    tracemalloc.start()
+    model.explain_backprop(X, X[:, 0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n * of_row < peak < 2 * n * of_row
+    there(n * of_row - 1)
+    with pytest.raises(ValueError, match=f"at most {n * of_row - 1:,} are used"):
+        model.explain_backprop(X, X[:, 0])
+
+
 # ----- what there is ----------------------------------------------------------------------
 
 

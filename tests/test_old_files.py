@@ -16,6 +16,7 @@ from own import classic
 
 from skbackprop import BackpropRegressor, __version__, persistence
 from skbackprop.container import FORMAT, NEEDS
+from skbackprop.parameters import FULL_BATCH
 from skbackprop.values import OBJECTS, TABLES, encode
 
 FOLDER = pathlib.Path(__file__).parent / "data" / "models"
@@ -41,6 +42,7 @@ def test_every_entry_of_the_tables_is_in_a_file():
         there["learning_rate"].add(named(model.learning_rate))
         there["loss"].add(named(used["loss"]))
         there["solver"].add(named(used["solver"]))
+    assert there["solver"] >= {*FULL_BATCH}
     for table in TABLES:
         assert there[table] >= TABLES[table].keys()
 
@@ -87,7 +89,7 @@ def test_an_old_file_predicts_trains_on_and_is_saved_again(name, tmp_path):
     again = BackpropRegressor.load(tmp_path / "again")
     assert identical(vars(again), vars(model))
     for m in (model, again):
-        if m.solver != "lbfgs":
+        if m.solver not in FULL_BATCH:
             m.partial_fit(X, y)
         m.set_params(warm_start=True).fit(X, y)
     assert identical(vars(again), vars(model))

@@ -44,6 +44,7 @@ CASES = {
     "best_epoch": {"early_stopping": True, "warm_start": True, "scoring": "r2"},
     "momentum": {"solver": "sgd", "learning_rate": "adaptive", "dropout": 0.2, "clip_norm": 1.0},
     "lbfgs": {"solver": "lbfgs", "loss": "quantile", "quantile": 0.9},
+    "lm": {"solver": "lm", "activation": "tanh", "max_fun": 50},
     "float32": {"dtype": "float32", "solver": "adamw", "loss": "log_cosh"},
     "linear": {"hidden_layer_sizes": (), "fit_intercept": False, "standardize": False},
     "random_state": {"random_state": np.random.RandomState(3), "loss": "poisson"},
