@@ -227,8 +227,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     n_networks : int or "auto", default="auto"
         Networks that are trained at once, as one stack of arrays, and whose mean predicts. "auto"
-        is 10 up to 2,000 rows, 5 up to 200,000, and 1 for more, for "lbfgs" and "lm", which train one alone,
-        and for a network that `partial_fit` begins.
+        is 10 up to 2,000 rows, 5 up to 200,000, and 1 for more, for "lbfgs" and "lm", which train
+        one alone, and for a network that `partial_fit` begins.
 
     n_bins : int or "auto", default="auto"
         With ``standardize="robust"``, bins of every feature between its quantiles, along each
