@@ -413,7 +413,8 @@ def test_lines_lead_from_node_to_node():
     d = NetworkDisplay(W, ["a", "b", "c"], ["y"], ["relu", "identity"]).plot(max_nodes=2)
     assert d.edges_.norm.vmin == -3 and d.edges_.norm.vmax == 3  # white is no weight
     assert [list(nodes) for nodes in d.nodes_] == [[0, 1], [0, 1], [0]]
-    drawn = {w: s.tolist() for w, s in zip(d.edges_.get_array(), d.edges_.get_segments())}
+    edges = zip(d.edges_.get_array(), d.edges_.get_segments(), strict=True)
+    drawn = {w: segment.tolist() for w, segment in edges}
     assert drawn == {
         1.0: [[0, 1], [1, 0.5]],  # two nodes and the dots, and two nodes, centred at 0
         -2.0: [[0, 1], [1, -0.5]],
