@@ -1,5 +1,6 @@
 """Pictures: what is drawn is what was computed, and what is written can be read."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -94,6 +95,19 @@ def test_axes_that_are_given_are_drawn_into(plt):
     assert plt.get_fignums() == [figure.number]
     again = displays[0].plot()
     assert again is displays[0] and again.figure_ is not figure
+
+
+def test_what_is_drawn_is_documented():
+    X, y = data()
+    model = fitted(X, y)
+    displays = [display.from_estimator(model) for display in OF_FITTED]
+    displays += [MarginalEffectsDisplay.from_estimator(model, X)]
+    displays += [GradientFlowDisplay.from_estimator(model, X, y)]
+    for display in displays:
+        names = {name for name in vars(display) if name.endswith("_")}
+        attributes = type(display).__doc__.partition("Attributes")[2].partition("Examples")[0]
+        assert {"ax_", "figure_"} < names
+        assert {name for name in names if not re.search(rf"\b{name}\b", attributes)} == set()
 
 
 def test_matplotlib_is_imported_when_something_is_drawn():
