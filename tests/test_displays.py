@@ -353,14 +353,16 @@ def test_a_deep_network_has_a_colour_bar_and_a_divergence_is_drawn():
     assert len(GradientFlowDisplay.from_estimator(wild, X, y).norms) > 1
 
 
-def test_a_fit_of_its_own_leaves_no_file_and_begins_anew(tmp_path):
+def test_a_fit_of_its_own_has_nothing_to_do_with_a_checkpoint(tmp_path):
     X, y = data()
     file = tmp_path / "run.skb"
-    model = fitted(X, y, max_iter=3, warm_start=True).set_params(checkpoint=file)
-    first = GradientFlowDisplay.from_estimator(model, X, y).norms
-    assert not file.exists()
-    model.set_params(warm_start=False, checkpoint=None)
-    np.testing.assert_array_equal(first, GradientFlowDisplay.from_estimator(model, X, y).norms)
+    model = fitted(X, y, max_iter=3, checkpoint=file)  # a run that has ended
+    before = file.read_bytes()
+    norms = GradientFlowDisplay.from_estimator(model, X, y).norms
+    assert len(norms) == 4 and file.read_bytes() == before
+    model.set_params(checkpoint=tmp_path / "none.skb", warm_start=True)  # fit would refuse these
+    np.testing.assert_array_equal(norms, GradientFlowDisplay.from_estimator(model, X, y).norms)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_gradient_of_zero_is_a_gap_and_layers_have_colours():
