@@ -217,6 +217,13 @@ def test_the_curves_are_those_of_the_estimator(early_stopping, outputs):
         display.plot(learning_rate="yes")
 
 
+@pytest.mark.parametrize(
+    "curve, scale", [([2, 1], "linear"), ([20, 1], "log"), ([20, -1], "linear")]
+)
+def test_a_curve_that_falls_far_is_drawn_on_a_logarithmic_scale(curve, scale):
+    assert LossCurveDisplay(curve).plot().ax_.get_yscale() == scale
+
+
 class Rates:
     """Stands for a schedule and notes what it was asked and gave."""
 
