@@ -32,6 +32,8 @@ class ActivationDisplay:
         Where it was drawn.
     lines_, derivative_lines_ : list of matplotlib Line2D
         Solid for g, dashed for g'.
+    legend_ : matplotlib Legend
+        Above the axes.
 
     Examples
     --------

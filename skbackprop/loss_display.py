@@ -42,6 +42,8 @@ class LossCurveDisplay:
         The curves; None for one that is not drawn.
     learning_rate_ax_ : matplotlib Axes or None
         The scale of the learning rate, on the right.
+    legend_ : matplotlib Legend
+        Above the axes.
 
     Examples
     --------

@@ -48,6 +48,8 @@ class NetworkDisplay:
         The nodes of layers 0 to L that are drawn: columns of A[l].
     edges_ : matplotlib LineCollection
         The weights between them, the strongest last.
+    node_collection_ : matplotlib PathCollection
+        The circles.
     name_texts_, title_texts_, node_texts_ : list of matplotlib Text
         What is written beside the network, above it, and in its nodes.
     colorbar_ : matplotlib Colorbar or None

@@ -14,10 +14,12 @@ from skbackprop import BackpropRegressor, calculus, check_gradients, derivatives
 from skbackprop.activations import ACTIVATIONS, Activation, Logistic, Tanh
 from skbackprop.blocks import run
 from skbackprop.calculus import Rule
+from skbackprop.differences import Comparison
 from skbackprop.feed import Data
 from skbackprop.lbfgs import full_gradient
 from skbackprop.losses import LOSSES, SquaredError
 from skbackprop.network import Network
+from skbackprop.reports import Line, Report, line_of
 from skbackprop.training import Objective
 
 rng = np.random.default_rng(0)
@@ -523,6 +525,15 @@ def test_the_report_as_text_and_as_html(monkeypatch):
     assert "follows from dZ[1]" in str(report)
     assert "color" in report._repr_html_() and "g[1]&#x27;(Z[1])" in report._repr_html_()
     assert pickle.loads(pickle.dumps(report)).faults == report.faults
+    note = Report("a check", "", [Line("a < b", "wrong", note="<b>")])._repr_html_()
+    assert "<b>WRONG" not in note and "WRONG: &lt;b&gt;" in note and "a &lt; b" in note
+
+
+def test_entries_that_nothing_is_known_of_are_counted():
+    none, last = np.zeros(3, bool), np.array([False, False, True])
+    zeros = np.zeros(3)
+    found = Comparison(zeros, zeros, zeros, zeros, wrong=none, kinks=none, unclear=last)
+    assert line_of(found, "a rule").note == "1 unclear"
 
 
 def test_a_subclass_of_a_table_s_class_is_checked_by_its_own_formulas():

@@ -128,6 +128,20 @@ class Flattened(Sine):
         return np.sin(Z).ravel()
 
 
+class Squeezed(Sine):
+    """Flat for a single row or column."""
+
+    def value(self, Z, out=None):
+        return np.squeeze(np.sin(Z))
+
+
+class FillsHalfOfOut(Sine):
+    def value(self, Z, out=None):
+        if out is not None:
+            np.sin(Z[::2], out=out[::2])
+        return np.sin(Z)
+
+
 class FillsOutWithAnother(Sine):
     def value(self, Z, out=None):
         if out is not None:
@@ -199,6 +213,8 @@ BAD_ACTIVATIONS = {
     OutsideTheKink: "g'(Z) = dg/dZ",
     Softmax: "g and g' go entry by entry",
     Flattened: "g(Z) and g'(Z) have the shape of Z",
+    Squeezed: "g(Z) and g'(Z) have the shape of Z",
+    FillsHalfOfOut: "out= changes no result",
     FillsOutWithAnother: "out= changes no result",
     TakesNoOut: "out= changes no result",
     ChangesZ: "Z and A are left as they are",
@@ -274,6 +290,12 @@ class OutIsSomethingElse(Square):
         return result
 
 
+class ReturnsSomethingElse(Square):
+    def derivative(self, A, Y, weight=None, out=None):
+        result = super().derivative(A, Y, weight, out)
+        return result if out is None else 2 * result
+
+
 class NotTranslationInvariant(Loss):
     translation_invariant = True
 
@@ -312,6 +334,7 @@ BAD_LOSSES = {
     MeanOverOutputs: "f is the sum over the outputs",
     ChangesTargets: "A, Y and the weights are left as they are",
     OutIsSomethingElse: "out= changes no result",
+    ReturnsSomethingElse: "out= changes no result",
     NotTranslationInvariant: "f(A + c, Y + c) = f(A, Y)",
     NoDomain: "targets of which f is no number are refused",
     WrongBest: "no constant is better than the best",

@@ -1,5 +1,6 @@
 """Pictures: what is drawn is what was computed, and what is written can be read."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -95,6 +96,19 @@ def test_axes_that_are_given_are_drawn_into(plt):
     assert plt.get_fignums() == [figure.number]
     again = displays[0].plot()
     assert again is displays[0] and again.figure_ is not figure
+
+
+def test_what_is_drawn_is_documented():
+    X, y = data()
+    model = fitted(X, y)
+    displays = [display.from_estimator(model) for display in OF_FITTED]
+    displays += [MarginalEffectsDisplay.from_estimator(model, X)]
+    displays += [GradientFlowDisplay.from_estimator(model, X, y)]
+    for display in displays:
+        names = {name for name in vars(display) if name.endswith("_")}
+        attributes = type(display).__doc__.partition("Attributes")[2].partition("Examples")[0]
+        assert {"ax_", "figure_"} < names
+        assert {name for name in names if not re.search(rf"\b{name}\b", attributes)} == set()
 
 
 def test_matplotlib_is_imported_when_something_is_drawn():
@@ -202,6 +216,13 @@ def test_the_curves_are_those_of_the_estimator(early_stopping, outputs):
     assert display.plot(learning_rate=True).learning_rate_line_ is not None
     with pytest.raises(ValueError, match="learning_rate must be True or False, or one of 'auto'"):
         display.plot(learning_rate="yes")
+
+
+@pytest.mark.parametrize(
+    "curve, scale", [([2, 1], "linear"), ([20, 1], "log"), ([20, -1], "linear")]
+)
+def test_a_curve_that_falls_far_is_drawn_on_a_logarithmic_scale(curve, scale):
+    assert LossCurveDisplay(curve).plot().ax_.get_yscale() == scale
 
 
 class Rates:
@@ -357,14 +378,16 @@ def test_a_deep_network_has_a_colour_bar_and_a_divergence_is_drawn():
     assert len(GradientFlowDisplay.from_estimator(wild, X, y).norms) > 1
 
 
-def test_a_fit_of_its_own_leaves_no_file_and_begins_anew(tmp_path):
+def test_a_fit_of_its_own_has_nothing_to_do_with_a_checkpoint(tmp_path):
     X, y = data()
     file = tmp_path / "run.skb"
-    model = fitted(X, y, max_iter=3, warm_start=True).set_params(checkpoint=file)
-    first = GradientFlowDisplay.from_estimator(model, X, y).norms
-    assert not file.exists()
-    model.set_params(warm_start=False, checkpoint=None)
-    np.testing.assert_array_equal(first, GradientFlowDisplay.from_estimator(model, X, y).norms)
+    model = fitted(X, y, max_iter=3, checkpoint=file)  # a run that has ended
+    before = file.read_bytes()
+    norms = GradientFlowDisplay.from_estimator(model, X, y).norms
+    assert len(norms) == 4 and file.read_bytes() == before
+    model.set_params(checkpoint=tmp_path / "none.skb", warm_start=True)  # fit would refuse these
+    np.testing.assert_array_equal(norms, GradientFlowDisplay.from_estimator(model, X, y).norms)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_gradient_of_zero_is_a_gap_and_layers_have_colours():
@@ -431,9 +454,8 @@ def test_lines_lead_from_node_to_node():
     d = NetworkDisplay(W, ["a", "b", "c"], ["y"], ["relu", "identity"]).plot(max_nodes=2)
     assert d.edges_.norm.vmin == -3 and d.edges_.norm.vmax == 3  # white is no weight
     assert [list(nodes) for nodes in d.nodes_] == [[0, 1], [0, 1], [0]]
-    drawn = {
-        w: s.tolist() for w, s in zip(d.edges_.get_array(), d.edges_.get_segments(), strict=True)
-    }
+    edges = zip(d.edges_.get_array(), d.edges_.get_segments(), strict=True)
+    drawn = {w: segment.tolist() for w, segment in edges}
     assert drawn == {
         1.0: [[0, 1], [1, 0.5]],  # two nodes and the dots, and two nodes, centred at 0
         -2.0: [[0, 1], [1, -0.5]],

@@ -35,12 +35,12 @@ def test_the_other_examples_of_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     X, y = np.random.default_rng(0).normal(size=(2, 60, 3))
     y = y[:, 0]
-    model = BackpropRegressor(hidden_layer_sizes=(4,), activation="tanh", random_state=0)
+    model = classic(hidden_layer_sizes=(4,), activation="tanh", random_state=0)
     given = {"X": X, "y": y, "X_train": X, "y_train": y, "X_test": X, "model": model.fit(X, y)}
     given |= {"v": np.ones(model.theta_.size), "BackpropRegressor": BackpropRegressor}
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = [b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if ">>>" not in b]
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(block, dict(given))
 

@@ -167,6 +167,8 @@ def test_rows_of_weight_zero_are_left_out():
     weight = np.where(np.arange(12) < 4, 0.0, 1.0)
     a = fitted(weight=weight).explain_backprop(X, Y, weight)
     assert a["A[0]"].result.shape == (8, 3) and "m = 8 rows of 12" in a.about
+    assert a.about.endswith("the others weigh 0")
+    assert fitted().explain_backprop(X[:1], Y[:1]).about.endswith(", m = 1 row")
 
 
 def test_float32_stays_float32():
