@@ -16,7 +16,7 @@ from scipy import sparse
 
 from .automatic import BINS, is_auto, resolved
 from .definition import Definition, scaled
-from .differences import DIRECTIONS, ENTRIES, TOLERANCE, compare_matrix, is_kink, slopes
+from .differences import DIRECTIONS, ENTRIES, MARGIN, TOLERANCE, compare_matrix, is_kink, slopes
 from .fitting import Fitting
 from .losses import CustomLoss
 from .messages import described
@@ -30,6 +30,7 @@ from .trained import Trained, fitting_at, trained_by
 
 Array = np.ndarray
 
+BY_KINKS = 1e6  # times what the sides differ by, if every row has a kink: all that is not smooth
 ROWS = 32  # of the batch: the rules are the same for every row
 
 
@@ -86,11 +87,11 @@ def check_gradients(
     if it is the only one (:mod:`skbackprop.differences`).
 
     Rows in which a unit is at a kink of its activation, or the residual at one of the loss, are
-    left out, and counted in the line of that function. Where every row has one, and near a kink,
-    what disagrees with the difference of both sides by no more than ten times what the sides
-    differ by is neither right nor wrong but "kink". A derivative that vanishes beside the
-    objective, as behind saturated units, is "unclear" where differences are all rounding. The
-    first line of the table names both.
+    left out, and counted in the line of that function. Near a kink what disagrees with the
+    difference of both sides by no more than ten times what the sides differ by is neither right
+    nor wrong but "kink"; where every row has one, whatever disagrees and is not smooth. A
+    derivative that vanishes beside the objective, as behind saturated units, is "unclear" where
+    differences are all rounding. The first line of the table names both.
 
     Examples
     --------
@@ -150,6 +151,7 @@ class AtKinks(NamedTuple):
 
     entries: list[int]
     losses: int
+    everywhere: bool = False  # in every row, which could then not be left out
 
 
 def _off_kinks(fitting, table) -> tuple[Array, Trained, Definition, AtKinks]:
@@ -168,7 +170,7 @@ def _off_kinks(fitting, table) -> tuple[Array, Trained, Definition, AtKinks]:
         at_kink = np.any([losses, *(kinks.any(axis=1) for kinks in units)], axis=0)
         counted = counted or ([0, *(int(kinks.sum()) for kinks in units)], int(losses.sum()))
         if not at_kink.any() or at_kink.all():
-            return rows, t, f, AtKinks(*counted)
+            return rows, t, f, AtKinks(*counted, bool(at_kink.all()))
         rows = rows[~at_kink]
 
 
@@ -197,6 +199,7 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
         kinks = at_kinks.entries[v.layer] if v.name[0] == "A" else 0
         lines.append(_line_of_value(v, kinks, _source(v.uses, bad)))
         bad |= {v.name} if lines[-1].is_bad else set()
+<<<<<<< HEAD
     model = fitting.model
     units: tuple[Any, Any] = (model.X_shift, model.X_scale)
     predicted: Any = _of_prediction(f, model, X) if model.encoding is None else ()
@@ -205,6 +208,13 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
     of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
     for d in chain(of_training, predicted):
         found = compare_matrix(d.f, d.M, d.dM, d.size)
+=======
+    model, margin = fitting.model, BY_KINKS if at_kinks.everywhere else MARGIN
+    units = model.X_shift, model.X_scale
+    of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
+    for d in chain(of_training, _of_prediction(f, model, X)):
+        found = compare_matrix(d.f, d.M, d.dM, d.size, margin)
+>>>>>>> r5-num
         line = line_of(found, d.text, d.layer, _source(d.uses, bad))
         of_loss = d.uses == (f"A[{f.L}]",)
         lines.append(replace(line, kinks=line.kinks + at_kinks.losses) if of_loss else line)

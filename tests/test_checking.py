@@ -445,6 +445,17 @@ def test_rows_at_a_kink_of_the_loss_are_left_out():
     assert [line.kinks for line in report if line.rule.startswith("dA[1]")] == [5]
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e-200])
+def test_a_network_of_which_every_unit_is_near_a_kink_is_no_fault(unit, monkeypatch):
+    """A raw table in tiny units, and biases of 0: steps of 1e-8 go past all kinks at once."""
+    estimator = model(layers=(5, 3), activation="relu", standardize=False, alpha=0)
+    for y in (Y, 1e-8 * Y):
+        report = check_gradients(estimator, unit * X, y)
+        assert report.passed, report
+    weights_squared(monkeypatch)  # and a fault where there is no kink is still one
+    assert not check_gradients(estimator, unit * X, Y, WEIGHT).passed
+
+
 def test_where_every_row_has_a_kink_it_is_said_that_nothing_is_known():
     report = check_gradients(model(layers=(6,), activation="relu", standardize=False), 0 * X, Y)
     assert report.passed and not report.faults
