@@ -199,22 +199,14 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
         kinks = at_kinks.entries[v.layer] if v.name[0] == "A" else 0
         lines.append(_line_of_value(v, kinks, _source(v.uses, bad)))
         bad |= {v.name} if lines[-1].is_bad else set()
-<<<<<<< HEAD
-    model = fitting.model
+    model, margin = fitting.model, BY_KINKS if at_kinks.everywhere else MARGIN
     units: tuple[Any, Any] = (model.X_shift, model.X_scale)
     predicted: Any = _of_prediction(f, model, X) if model.encoding is None else ()
     if model.encoding is not None:  # whose every knot is a kink: up to A[0]
         X, units = f.A[0], (None, None)
     of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
     for d in chain(of_training, predicted):
-        found = compare_matrix(d.f, d.M, d.dM, d.size)
-=======
-    model, margin = fitting.model, BY_KINKS if at_kinks.everywhere else MARGIN
-    units = model.X_shift, model.X_scale
-    of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
-    for d in chain(of_training, _of_prediction(f, model, X)):
         found = compare_matrix(d.f, d.M, d.dM, d.size, margin)
->>>>>>> r5-num
         line = line_of(found, d.text, d.layer, _source(d.uses, bad))
         of_loss = d.uses == (f"A[{f.L}]",)
         lines.append(replace(line, kinks=line.kinks + at_kinks.losses) if of_loss else line)
