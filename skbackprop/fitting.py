@@ -23,7 +23,7 @@ from .encoding import encoding
 from .feed import Data
 from .fingerprint import crc_of, name_of
 from .losses import LOSSES
-from .model import Model, encoding_attributes, model_of
+from .model import BINS, Model, encoding_attributes, model_of
 from .monitoring import History, Validation, Watch
 from .quiet import quietly
 from .scaling import (
@@ -251,7 +251,7 @@ class Fitting:
         """Everything as the last fit or partial_fit left it, in copies of its own."""
         state = previous["_training"]
         # Copies of the units too: those of a memory map are gone with its file.
-        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_"))}
+        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_", *BINS))}
         self.model = model_of(previous | _copied(units))
         # fit goes on from the last epoch, which may be past the best one; partial_fit
         # from the model that predicts.

@@ -46,6 +46,18 @@ CLASSIC = {
 }
 
 
+# What the defaults add to them, small.
+SEVERAL = {
+    "activation": "mish",
+    "learning_rate": "coslog4",
+    "early_stopping": True,
+    "standardize": "robust",
+    "n_networks": 3,
+    "n_bins": 4,
+    "parametrization": "neural_tangent",
+}
+
+
 def classic(*args, **params):
     """A regressor with these settings but for those that are given."""
     names = list(inspect.signature(BackpropRegressor).parameters)[: len(args)]

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 from injection import executed, points, raising
-from own import classic
+from own import SEVERAL, classic
 from threadpoolctl import threadpool_info
 
 from skbackprop.optimizers import OPTIMIZERS
@@ -60,6 +60,8 @@ CALLS = {
     "warm start, early stopping": ({"warm_start": True, "early_stopping": True}, {}, "fit"),
     "first partial_fit": ({}, None, "partial_fit"),
     "later partial_fit": ({}, {}, "partial_fit"),
+    "first fit, several networks": (SEVERAL, None, "fit"),
+    "later partial_fit, several": (SEVERAL | {"learning_rate": "auto"}, {}, "partial_fit"),
 }
 
 
@@ -68,7 +70,7 @@ CALLS = {
 def test_raising_at_every_line(data, call, error):
     settings, change, method = CALLS[call]
     X, y = data
-    old = classic(**SMALL, **settings)
+    old = classic(**SMALL | settings)
     if change is not None:
         getattr(old, method)(X, y)
         old.set_params(**change)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from allocation import peak_memory
 from forge import identical, pack, unpack
-from own import classic
+from own import SEVERAL, classic
 
 from skbackprop import (
     BackpropRegressor,
@@ -66,6 +66,10 @@ OPTIONS = {
     "RandomState": {"random_state": np.random.RandomState(5)},
     "scalars": {"alpha": np.float32(0.1), "max_iter": np.int64(3), "n_iter_no_change": np.inf},
     "seedless": {"random_state": None},
+    "several": SEVERAL,
+    "several, going on": SEVERAL | {"warm_start": True, "n_bins": 0},
+    "a network in bins": SEVERAL | {"n_networks": 1},
+    "a choice of bins": SEVERAL | {"n_bins": "auto"},
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from own import classic
+from own import SEVERAL, classic
 from scipy import sparse
 from sklearn.base import clone
 
@@ -69,7 +69,7 @@ OPTIONS = {
                         "dtype": np.float32, "n_iter_no_change": np.inf, "max_time": np.int64(99)},
     "RandomState": {"random_state": np.random.RandomState(3)},
     "several outputs": {}, "names": {}, "float32": {}, "sparse": {}, "weights": {},
-    "together": {},
+    "together": {}, "several networks": SEVERAL, "several, going on": BEST | SEVERAL,
 }  # fmt: skip
 NAMES = {"activation": ACTIVATIONS, "loss": LOSSES, "learning_rate": SCHEDULES}
 OBJECTS = {**NAMES, "solver": OPTIMIZERS}
@@ -258,7 +258,7 @@ def test_the_fitted_state_is_plain(case):
         assert {type(name) for name in kept.pop("feature_names_in_", ["a"])} == {str}
         for value in leaves(kept):
             assert type(value) in (np.ndarray, int, float, bool, str, type(None), *given), value
-            assert type(value) is not np.ndarray or value.dtype.kind == "f"
+            assert type(value) is not np.ndarray or value.dtype.kind in "fi"
 
 
 @pytest.mark.parametrize("case", OPTIONS)
