@@ -22,7 +22,8 @@ MANY_ROWS = BY_ROWS[-1][0]
 UNPLANNED = 200  # passes at the most, without a plan
 FOLDED = 50  # rows from which some can be spared for validation
 BINS = 16  # of a feature, of those that are tried
-PILOT_PASSES, PILOT_ROWS = 16, 10_000
+# Of a short training: passes at the least, rows seen at the least, rows and networks at the most.
+PILOT_PASSES, PILOT_SEEN, PILOT_ROWS, PILOT_NETWORKS = 16, 25_600, 10_000, 5
 
 
 def resolved(
@@ -79,8 +80,10 @@ def with_bins(
     """
     begin = time.perf_counter()
     params = params | {"random_state": seed_from(params["random_state"])}
-    short = params | {"max_iter": PILOT_PASSES, "verbose": False, "warm_start": False}
-    short |= {"scoring": None, "checkpoint": None, "early_stopping": True}
+    passes = max(PILOT_PASSES, PILOT_SEEN // n)  # fewer rows take more passes to tell
+    short = params | {"max_iter": passes, "n_networks": min(PILOT_NETWORKS, params["n_networks"])}
+    short |= {"verbose": False, "warm_start": False, "scoring": None, "checkpoint": None}
+    short |= {"early_stopping": True}
     step = -(-n // PILOT_ROWS)
     losses = {bins: judge(short | {"n_bins": bins}, step) for bins in (0, BINS)}
     params["n_bins"] = min(losses, key=lambda bins: losses[bins])
