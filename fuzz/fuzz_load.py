@@ -26,6 +26,7 @@ import atheris
 with atheris.instrument_imports(include=["skbackprop"]):
     from skbackprop import BackpropRegressor, ModelFileError, __version__, container, persistence
     from skbackprop.parameters import FULL_BATCH
+    from skbackprop.values import encode
 
 import numpy as np
 import pandas as pd
@@ -206,6 +207,8 @@ def check_saved_again(path, data, model):
     """The same file, but for the version that wrote it; a fit's state too, where it has one."""
     header, numbers = unpack(data)
     header |= {"library": __version__, "needs": container.NEEDS}
+    later = {name: encode(value, name) for name, value in persistence.ADDED.items()}
+    header["params"] = later | header["params"]  # of an old file they are missing
     if header["run"] is not None:
         params, fitted, run = persistence.load(path, NAMES)
         assert type(run) is dict

@@ -147,7 +147,8 @@ class Network:
             return theta
         s, *bW = self.pieces(theta)
         bV = bW[0].copy()
-        self._below_b(bV)[...] *= s
+        largest = np.finfo(bV.dtype).max
+        self._below_b(bV)[...] = np.clip(self._below_b(bV) * s, -largest, largest)
         return np.concatenate([bV.reshape(-1), *(M.reshape(-1) for M in bW[1:])])
 
     def without_column(self, matrices: Matrices) -> Matrices:

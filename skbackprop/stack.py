@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def train(fittings: Sequence[Any]) -> None:
                     network.unpack(at.theta, k, out=a.theta)
                     a.samples, a.epochs = at.samples, at.epochs
             else:  # one fitting, of one network or several
-                losses = [fmean(losses)]
+                losses = [sum(loss / len(losses) for loss in losses)]  # of 1e308 the sum overflows
             ended = [f.epoch_ended(loss) for f, loss in zip(fittings, losses, strict=True)]
             if any(ended):
                 break

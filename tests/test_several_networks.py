@@ -239,6 +239,23 @@ def test_a_stream_goes_on_with_all_networks(data):
     assert new.n_networks_ == 1 and not len(new.bin_columns_)
 
 
+def test_losses_whose_sum_is_beyond_all_numbers(data):
+    """Found by the fuzzer: each is a number, and so is their mean."""
+    X, y = data
+    params = {"max_iter": 1, "n_bins": 0, "early_stopping": False, "random_state": 0}
+    penalty = BackpropRegressor(**params, alpha=1e300).fit(X, y).loss_curve_[0] / 1e300
+    model = BackpropRegressor(**params, alpha=1e308 / penalty).fit(X, y)
+    assert np.isfinite(model.loss_) and np.isfinite(model.predict(X)).all()
+
+
+def test_a_scale_times_a_weight_beyond_all_numbers(data):
+    """Found by the fuzzer: the largest number, and predictions that are numbers."""
+    X, y = data
+    model = BackpropRegressor(**SMALL, n_networks=2, n_bins=0).fit(X, y)
+    model.theta_[:20] = 1e200  # s, and the first weights
+    assert np.isfinite(model.predict(X)).all() and np.isfinite(model.coefs_[0]).all()
+
+
 @pytest.mark.parametrize("max_iter", [30, 60])
 def test_a_cycle_in_vain_is_the_last(max_iter):
     """Of pure noise the first cycle of coslog4 is the best, and the second the last."""

@@ -52,6 +52,7 @@ CASES = {
     "outputs": {"loss": "absolute_error", "activation": "silu"},
     "logistic": {"activation": "logistic", "solver": "sgd", "learning_rate": "invscaling"},
     "rate": {"learning_rate": "coslog4", "warm_start": True, "dtype": "float32"},
+    "several": {"n_networks": 2, "n_bins": 2, "standardize": "robust", "early_stopping": True},
     "checkpoint": {"early_stopping": True, "checkpoint_every": 2},
 }
 
