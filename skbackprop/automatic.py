@@ -12,7 +12,7 @@ from .parameters import hidden_sizes, is_full_batch, resolve_schedule, seed_from
 
 # Up to so many rows: rows of a batch, passes of a schedule that is planned over them, networks.
 BY_ROWS = (
-    (2_000, 64, 256, 10),
+    (2_000, 64, 224, 8),
     (10_000, 128, 128, 5),
     (50_000, 256, 128, 5),
     (200_000, 512, 64, 5),
@@ -23,7 +23,7 @@ UNPLANNED = 200  # passes at the most, without a plan
 FOLDED = 50  # rows from which some can be spared for validation
 BINS = 16  # of a feature, of those that are tried
 # Of a short training: passes at the least, rows seen at the least, rows and networks at the most.
-PILOT_PASSES, PILOT_SEEN, PILOT_ROWS, PILOT_NETWORKS = 16, 51_200, 10_000, 5
+PILOT_PASSES, PILOT_SEEN, PILOT_ROWS, PILOT_NETWORKS = 16, 38_400, 10_000, 5
 
 
 def resolved(

@@ -46,7 +46,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     inside (see `standardize`), so that neither needs a scaler, and predictions, losses
     and fitted weights are in the units of the caller.
 
-    The defaults are for accuracy: five or ten small networks are trained at once, each without a
+    The defaults are for accuracy: five or eight small networks are trained at once, each without a
     share of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of
     these parts is a parameter. The plain network of textbooks is
     ``BackpropRegressor(hidden_layer_sizes=(k,), solver="sgd", learning_rate="constant",
@@ -115,7 +115,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     max_iter : int or "auto", default="auto"
         The most epochs (passes over the rows); for "lbfgs" and "lm", iterations. "auto" is 200,
-        and for a planned schedule 256 up to 2,000 rows, 128 up to 50,000, 64 up to 200,000, and
+        and for a planned schedule 224 up to 2,000 rows, 128 up to 50,000, 64 up to 200,000, and
         then fewer and fewer, at least 16.
 
     shuffle : bool, default=True
@@ -227,7 +227,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     n_networks : int or "auto", default="auto"
         Networks that are trained at once, as one stack of arrays, and whose mean predicts. "auto"
-        is 10 up to 2,000 rows, 5 up to 200,000, and 1 for more, for "lbfgs" and "lm", which train
+        is 8 up to 2,000 rows, 5 up to 200,000, and 1 for more, for "lbfgs" and "lm", which train
         one alone, and for a network that `partial_fit` begins.
 
     n_bins : int or "auto", default="auto"

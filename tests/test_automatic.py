@@ -20,7 +20,7 @@ def choices(n, one_pass=False, known=None, **params):
 def test_by_rows():
     small = choices(500)
     assert small == {
-        "batch_size": 64, "max_iter": 256, "early_stopping": True, "n_networks": 10,
+        "batch_size": 64, "max_iter": 224, "early_stopping": True, "n_networks": 8,
         "n_bins": "auto", "learning_rate": "coslog4", "standardize": "robust",
     }  # fmt: skip
     rows = [500, 5_000, 20_000, 100_000, 10**6, 10**7]
@@ -83,5 +83,5 @@ def test_a_time_limit_holds_for_all_of_it():
 def test_few_rows_are_all_learnt_from():
     X = np.arange(20.0)[:, None]
     model = BackpropRegressor(random_state=0).fit(X, X[:, 0])
-    assert model.validation_scores_ is None and model.n_networks_ == 10
+    assert model.validation_scores_ is None and model.n_networks_ == 8
     assert classic().fit(X, X[:, 0]).n_networks_ == 1
