@@ -51,12 +51,14 @@ def resolved(
     batch_size, passes, networks = next((by for rows, *by in BY_ROWS if n <= rows), BEYOND)
     if n > MANY_ROWS:
         passes = max(passes, BY_ROWS[-1][2] * MANY_ROWS // n)
-    robust = params["standardize"] == "robust"
+    robust, plain = params["standardize"] == "robust", params["standardize"] is False
     choices = {
         "batch_size": batch_size,
         "max_iter": passes if planned and not full_batch else UNPLANNED,
-        "early_stopping": not (full_batch or one_pass) and n >= FOLDED,
-        "n_networks": 1 if full_batch or one_pass else networks,
+        # Of raw numbers the network of textbooks: one, on all rows, at one rate.
+        "parametrization": "standard" if plain else "neural_tangent",
+        "early_stopping": not (full_batch or one_pass or plain) and n >= FOLDED,
+        "n_networks": 1 if full_batch or one_pass or plain else networks,
         "n_bins": "auto" if robust and not one_pass and n >= FOLDED else 0,
     }
     if known is not None:

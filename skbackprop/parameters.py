@@ -258,7 +258,7 @@ RULES: dict[str, Any] = {
     "standardize": Either((Boolean(), OneOf(("auto", "robust")))),
     "n_bins": Either((OneOf(("auto",)), Number(0, integer=True))),
     "n_networks": Either((OneOf(("auto",)), COUNT)),
-    "parametrization": OneOf(("standard", "neural_tangent")),
+    "parametrization": OneOf(("auto", "standard", "neural_tangent")),
     "dropout": Number(0, 1, high_open=True),
     "clip_norm": _or_none(POSITIVE),
     "quantile": SHARE,

@@ -50,7 +50,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     share of the rows, on which the best epoch of all is chosen, and their mean predicts. Each of
     these parts is a parameter. The plain network of textbooks is
     ``BackpropRegressor(hidden_layer_sizes=(k,), solver="sgd", learning_rate="constant",
-    n_networks=1, early_stopping=False, standardize=False, parametrization="standard")``.
+    standardize=False)``: of raw numbers one network learns, from all rows, at one rate.
 
     It is a drop-in for :class:`sklearn.neural_network.MLPRegressor`: the parameters and
     fitted attributes of that class have the same names, order and meaning here. Where
@@ -155,7 +155,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         to stop when that has not improved for `n_iter_no_change` epochs, or for a cycle of
         a planned schedule. Of several networks each has a fold of the rows for validation,
         which it does not learn from, and all have one best epoch. "auto" does so from 50 rows
-        on, and not with "lbfgs" and "lm".
+        on, and not with "lbfgs", "lm" and ``standardize=False``.
 
     validation_fraction : float, default=0.1
         Share of the rows kept for validation by a single network, unless `fit` is given
@@ -228,7 +228,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     n_networks : int or "auto", default="auto"
         Networks that are trained at once, as one stack of arrays, and whose mean predicts. "auto"
         is 8 up to 2,000 rows, 5 up to 200,000, and 1 for more, for "lbfgs" and "lm", which train
-        one alone, and for a network that `partial_fit` begins.
+        one alone, for a network that `partial_fit` begins, and with ``standardize=False``.
 
     n_bins : int or "auto", default="auto"
         With ``standardize="robust"``, bins of every feature between its quantiles, along each
@@ -236,12 +236,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         as easily as what is smooth (:mod:`skbackprop.encoding`). 0 for no such inputs; "auto" for
         0 or 16, whichever a short training on up to 10,000 rows does better with.
 
-    parametrization : {"neural_tangent", "standard"}, default="neural_tangent"
+    parametrization : {"auto", "neural_tangent", "standard"}, default="auto"
         How weights begin, and at what rates they learn. "standard": W[l] from the uniform
         distribution that suits g[l], b[l] = 0, and one rate. "neural_tangent": W[l] from
         N(0, 1/n[l-1]), b[l] from N(0, 1), W[L] = b[L] = 0, and rates in proportion to
         1/√n[l-1], which change all layers alike; and every input has a scale that is learnt too
-        (:meth:`skbackprop.network.Network.rates`).
+        (:meth:`skbackprop.network.Network.rates`). "auto" is "neural_tangent", but "standard" with
+        ``standardize=False``.
 
     Attributes
     ----------
@@ -372,7 +373,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         checkpoint_every=10,
         n_networks="auto",
         n_bins="auto",
-        parametrization="neural_tangent",
+        parametrization="auto",
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes

@@ -22,6 +22,7 @@ def test_by_rows():
     assert small == {
         "batch_size": 64, "max_iter": 224, "early_stopping": True, "n_networks": 8,
         "n_bins": "auto", "learning_rate": "coslog4", "standardize": "robust",
+        "parametrization": "neural_tangent",
     }  # fmt: skip
     rows = [500, 5_000, 20_000, 100_000, 10**6, 10**7]
     found = [choices(n) for n in rows]
@@ -43,6 +44,9 @@ def test_by_solver_and_schedule():
     assert choices(FOLDED - 1)["early_stopping"] is False
     assert choices(MANY_ROWS + 1)["n_networks"] == 1
     assert choices(500, standardize=True)["n_bins"] == 0
+    plain = choices(500, standardize=False)
+    assert (plain["n_networks"], plain["early_stopping"], plain["n_bins"]) == (1, False, 0)
+    assert plain["parametrization"] == "standard"
     assert choices(500, hidden_layer_sizes="")["standardize"] is True  # a linear model
     assert choices(500, known={"n_networks": 3, "n_bins": 7})["n_bins"] == 7
     assert choices(500, n_networks=2, max_iter=7)["max_iter"] == 7
