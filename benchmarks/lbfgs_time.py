@@ -11,6 +11,8 @@ from skbackprop import BackpropRegressor
 
 ROWS, FEATURES, HIDDEN, START, MORE = 5000, 20, 100, 10, 60
 
+RAW = {"activation": "relu", "standardize": False}
+
 
 def main():
     options = command_line(__doc__)
@@ -18,7 +20,7 @@ def main():
     runs, iterations = {}, {}
     for dtype in ("float64", "float32"):
         X, y = table(ROWS, FEATURES, dtype)
-        for cls, parameters in ((BackpropRegressor, {"standardize": False}), (MLPRegressor, {})):
+        for cls, parameters in ((BackpropRegressor, RAW), (MLPRegressor, {})):
             name = f"{cls.__name__}, {dtype}"
 
             def run(n, cls=cls, X=X, y=y, name=name, parameters=parameters):

@@ -8,7 +8,7 @@ import warnings
 from time import perf_counter
 
 import numpy as np
-from race import command_line, smallest_times, table
+from race import ONE, command_line, smallest_times, table
 from sklearn.exceptions import ConvergenceWarning
 
 from skbackprop import BackpropRegressor, fit_many
@@ -19,11 +19,9 @@ SIZES, ROWS, BATCHES, NETWORKS, EPOCHS = (8, 32, 32, 1), 64, 50, 8, 40
 def models(n, epochs):
     return [
         BackpropRegressor(
-            hidden_layer_sizes=SIZES[1:-1],
-            batch_size=ROWS,
-            max_iter=epochs,
-            n_iter_no_change=10**6,
-            random_state=k,
+            **ONE
+            | {"hidden_layer_sizes": SIZES[1:-1], "batch_size": ROWS, "max_iter": epochs}
+            | {"n_iter_no_change": 10**6, "random_state": k}
         )
         for k in range(n)
     ]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
-from race import command_line, report, smallest_times, torch_or_none
+from race import ONE, command_line, report, smallest_times, torch_or_none
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
@@ -56,8 +56,9 @@ def main():
     bulk, single = {}, {}
     for dtype in ("float64", "float32"):
         X = rng.standard_normal((ROWS, SIZES[0])).astype(dtype)
-        for cls in (BackpropRegressor, MLPRegressor):
-            model = cls(hidden_layer_sizes=SIZES[1:-1], max_iter=2, random_state=0)
+        for cls, parameters in ((BackpropRegressor, ONE), (MLPRegressor, {})):
+            given = {"hidden_layer_sizes": SIZES[1:-1], "max_iter": 2, "random_state": 0}
+            model = cls(**parameters | given)
             model.fit(X[:2000], X[:2000, 0])
             bulk[f"{cls.__name__}, {dtype}"] = timed(model.predict, X, 1)
             single[f"{cls.__name__}, {dtype}"] = timed(model.predict, X[:1], CALLS)

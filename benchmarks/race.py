@@ -19,6 +19,17 @@ NETWORKS = [  # units of every layer, rows of a batch
     ((100, 512, 512, 1), 1024),
 ]
 
+# One network on all rows, at one rate, as MLPRegressor trains: what the speed is compared of.
+ONE = {
+    "activation": "relu",
+    "learning_rate": "constant",
+    "max_iter": 200,
+    "early_stopping": False,
+    "standardize": True,
+    "n_networks": 1,
+    "parametrization": "standard",
+}
+
 
 def command_line(description, n_rounds=5):
     """The options: how many rounds, and how many threads for everyone."""

@@ -7,7 +7,7 @@ for that.
 import warnings
 from time import perf_counter
 
-from race import command_line, report, smallest_times, table
+from race import ONE, command_line, report, smallest_times, table
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -21,8 +21,8 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     X, y = table(50, 10)
     models = {
-        "BackpropRegressor": BackpropRegressor(max_iter=1),
-        "without standardisation": BackpropRegressor(max_iter=1, standardize=False),
+        "BackpropRegressor": BackpropRegressor(**ONE | {"max_iter": 1}),
+        "without standardisation": BackpropRegressor(**ONE | {"max_iter": 1, "standardize": False}),
         "MLPRegressor": MLPRegressor(max_iter=1),
         "StandardScaler and MLPRegressor": make_pipeline(
             StandardScaler(), MLPRegressor(max_iter=1)

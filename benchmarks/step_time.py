@@ -15,6 +15,7 @@ from time import perf_counter
 import numpy as np
 from race import (
     NETWORKS,
+    ONE,
     command_line,
     multiplications,
     report,
@@ -28,6 +29,7 @@ from sklearn.neural_network import MLPRegressor
 from skbackprop import BackpropRegressor
 
 BATCHES = 20  # an epoch
+ALIKE = {k: v for k, v in ONE.items() if k not in ("activation", "max_iter")}
 
 
 def estimator_fit(cls, sizes, rows, dtype, **parameters):
@@ -38,6 +40,7 @@ def estimator_fit(cls, sizes, rows, dtype, **parameters):
         model = cls(
             hidden_layer_sizes=sizes[1:-1],
             batch_size=rows,
+            activation="relu",
             max_iter=epochs,
             n_iter_no_change=10**6,  # every epoch that was asked for
             random_state=0,
@@ -112,7 +115,9 @@ def main():
             fits[f"BackpropRegressor, {dtype}"] = estimator_fit(
                 BackpropRegressor, sizes, rows, dtype, **plain
             )
-            fits[f"standardised, {dtype}"] = estimator_fit(BackpropRegressor, sizes, rows, dtype)
+            fits[f"standardised, {dtype}"] = estimator_fit(
+                BackpropRegressor, sizes, rows, dtype, **ALIKE
+            )
             fits[f"MLPRegressor, {dtype}"] = estimator_fit(MLPRegressor, sizes, rows, dtype)
             fits[f"products alone, {dtype}"] = products(sizes, rows, dtype)
         if torch is not None:

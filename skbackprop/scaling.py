@@ -15,7 +15,7 @@ from .blocks import blocks
 
 Array = np.ndarray
 
-SAMPLE_ENTRIES, FEWEST_ROWS = 2**23, 4096  # of the rows that quantiles are taken of
+SAMPLE_ENTRIES, FEWEST_ROWS = 2**19, 4096  # of the rows that quantiles are taken of
 ROUNDING = 1e-12
 BLOCK_ENTRIES = 2**16  # of a table at a time: 512 kB of float64
 
