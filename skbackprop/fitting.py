@@ -119,20 +119,27 @@ class Fitting:
     def _without_auto(self, params, table, validation):
         """The parameters with numbers in place of "auto"."""
         _, Y, weight = table
-        rows = np.arange(len(Y)) if self.only_rows is None else self.only_rows
-        if weight is not None:
-            rows = rows[weight[rows] > 0]
+        rows = self._counted(weight)
+        n = len(Y) if rows is None else len(rows)
         known = None if self.previous is None else self.previous["_training"]["architecture"]
-        params = automatic.resolved(params, len(rows), self.one_pass, known)
+        params = automatic.resolved(params, n, self.one_pass, known)
         if not automatic.is_auto(params["n_bins"]):
             return params
 
         def judge(short, step):
-            pilot = Fitting(short, table, validation=validation, rows=rows[::step])
+            some = np.arange(0, n, step) if rows is None else rows[::step]
+            pilot = Fitting(short, table, validation=validation, rows=some)
             pilot.run()
             return pilot.history.best
 
-        return automatic.with_bins(params, len(rows), judge)
+        return automatic.with_bins(params, n, judge)
+
+    def _counted(self, weight):
+        """The rows that count, as one of weight zero does not; None for all of the table's."""
+        rows = self.only_rows
+        if weight is not None and not weight.all():
+            rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
+        return rows
 
     def _check_targets(self, Y, weight, first=False):
         if self.only_rows is not None:
@@ -144,11 +151,9 @@ class Fitting:
 
     def _split(self, n, weight, validation):
         """Rows for training (None for all) and for validation (None for none)."""
-        rows = self.only_rows
-        if weight is not None and not weight.all():  # a row of weight zero is no row
-            rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
-            if not len(rows):
-                raise ValueError("sample_weight has only zero weights for these rows")
+        rows = self._counted(weight)
+        if rows is not None and not len(rows):
+            raise ValueError("sample_weight has only zero weights for these rows")
         self.folds = None
         if not self.early_stopping or validation is not None:
             return rows, None

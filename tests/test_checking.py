@@ -337,8 +337,7 @@ def no_first_layer(monkeypatch):
 
 def no_units(monkeypatch):
     """Those of the network for the caller's."""
-    ones = lambda model, order: np.ones((4, 2))  # noqa: E731
-    monkeypatch.setattr(derivatives, "units_of", ones)
+    monkeypatch.setattr(derivatives, "units_of", lambda model, order: np.ones((4, 2)))
 
 
 def first_output_alone(monkeypatch):
