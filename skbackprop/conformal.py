@@ -11,6 +11,29 @@ Array = np.ndarray
 LEVELS = 200  # shares 0, 1/200, …, 1 of which a model keeps the quantiles, and no row's error
 
 
+def errors_of_the_mean(errors: Array, variance: Array, K: int, weight: Array | None) -> Array:
+    """Errors of single networks, made as narrow as those of the mean of K networks.
+
+    The networks' errors are e + dₖ, with an e that they share and dₖ of variance v, independent:
+    var(e + dₖ) = var(e) + v, and of the mean var(e) + v/K. Deviations from the errors' mean are
+    therefore multiplied by √(1 - (1 - 1/K) v / var(e + dₖ)). With the variance between networks on
+    rows that most of them have learnt from, which is less than v, the factor is rather too large.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n, outputs)
+        Each of a network that has not learnt from the row.
+    variance : ndarray of shape (outputs,)
+        v.
+    K : int
+    weight : ndarray of shape (n,) or None
+    """
+    mean = np.average(errors, axis=0, weights=weight)
+    whole = np.average((errors - mean) ** 2, axis=0, weights=weight)
+    share = np.divide(variance, whole, out=np.zeros_like(whole), where=whole > 0)
+    return mean + (errors - mean) * np.sqrt(np.maximum(0, 1 - (1 - 1 / K) * share))
+
+
 def error_quantiles(errors: Array, weight: Array | None) -> Array:
     """The quantiles of the errors of every output, (LEVELS + 1, outputs), rounded outwards.
 

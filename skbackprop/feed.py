@@ -1,12 +1,13 @@
 """Rows for the network: a set of rows of a table, and mini-batches of it in a random order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .blocks import blocks
+from .blocks import BLOCK, blocks
 
 Array = np.ndarray
 
@@ -43,6 +44,10 @@ class Data:
         """Whether rows count differently, or not as 1."""
         return self.weight is not None or self.mean_weight != 1
 
+    def apart(self) -> "Data":
+        """The same rows for another thread, with memory of their own for what is gathered."""
+        return replace(self, X=self.X.apart(), Y=self.Y.apart())
+
     def of_table(self, rows: Any) -> Any:
         """The set's `rows` as rows of the table."""
         return rows if self.index is None else self.index[rows]
@@ -62,6 +67,48 @@ class Data:
             self.X.take(rows, X)
 
 
+class Kept:
+    """[1 X] and Y of the tables that networks learn from, scaled once; of one table, one copy.
+
+    Parameters
+    ----------
+    data : sequence of Data
+        One for each network.
+    network : Network
+    dtype : dtype
+    """
+
+    def __init__(self, data: Sequence[Data], network: Any, dtype: Any):
+        one, height = int(network.fit_intercept), len(data[0].X)
+        tables = _tables(data)
+        self.X1 = np.ones((len(tables) * height, network.sizes[0] + one), dtype)
+        self.Y = np.empty((len(tables) * height, network.sizes[-1]), dtype)
+        self.first = height * (np.arange(len(data)) % len(tables))  # row of every network
+        for d, first in zip(tables, self.first, strict=False):
+            for rows in blocks(height, max(1, BLOCK // self.X1.shape[1])):
+                to = slice(first + rows.start, first + rows.stop)
+                d.X.take(rows, self.X1[to, one:])
+                d.Y.take(rows, self.Y[to])
+
+    def of(self, some: slice) -> "Kept":
+        """The same for some of the networks."""
+        other = copy(self)
+        other.first = self.first[some]
+        return other
+
+
+def _tables(data):
+    one_table = all(d.X is data[0].X and d.Y is data[0].Y for d in data)
+    return data[:1] if one_table else data
+
+
+def kept(data: Sequence[Data], network: Any, dtype: Any) -> Kept | None:
+    """The tables, if they are small enough to be kept."""
+    columns = network.sizes[0] + network.fit_intercept + network.sizes[-1]
+    size = columns * sum(len(d.X) for d in _tables(data))
+    return Kept(data, network, dtype) if size <= TABLE_ENTRIES else None
+
+
 class Feed:
     """Rows in the order of a pass, gathered and scaled many batches at a time.
 
@@ -78,29 +125,32 @@ class Feed:
         Rows at a time.
     network : Network
     dtype : dtype
+    tables : Kept or None
+        The tables, where they have been scaled already.
     """
 
-    def __init__(self, data: Sequence[Data], window: int, network: Any, dtype: Any):
+    def __init__(
+        self,
+        data: Sequence[Data],
+        window: int,
+        network: Any,
+        dtype: Any,
+        tables: Kept | None = None,
+    ):
         self.data, self.one = data, int(network.fit_intercept)
         K, columns = len(data), (network.sizes[0] + self.one, network.sizes[-1])
-        one_table = all(d.X is data[0].X and d.Y is data[0].Y for d in data)
-        tables = data[:1] if one_table else data
-        self.small = sum(len(d.X) for d in tables) * sum(columns) <= TABLE_ENTRIES
-        height = len(data[0].X) if self.small else window
-        copies = len(tables) if self.small else K
-        self.X1 = np.ones((copies * height, columns[0]), dtype)
-        self.Y = np.empty((copies * height, columns[1]), dtype)
-        self.first = height * (np.arange(K) % copies)  # row of every network
+        tables = tables or kept(data, network, dtype)
+        self.small = tables is not None
+        if tables is not None:
+            self.X1, self.Y, self.first = tables.X1, tables.Y, tables.first
+        else:
+            self.X1 = np.ones((K * window, columns[0]), dtype)
+            self.Y = np.empty((K * window, columns[1]), dtype)
+            self.first = window * np.arange(K)
         self.order = [np.empty(len(d), np.intp) for d in data]
         self.rows = np.empty((K, window), np.intp)  # of X1 and Y
         self.weight = np.empty((K, window, 1), dtype) if data[0].weighted else None
         self.A = np.empty((K, window, columns[1]), dtype)  # A[L], for the loss's value
-        if self.small:
-            for d, first in zip(tables, self.first, strict=False):
-                for rows in blocks(height, window):
-                    to = slice(first + rows.start, first + rows.stop)
-                    d.X.take(rows, self.X1[to, self.one :])
-                    d.Y.take(rows, self.Y[to])
 
     def begin_pass(self, rngs: Sequence[np.random.Generator], shuffle: bool) -> None:
         """A new order of the rows, or that of the table."""

@@ -17,7 +17,7 @@ from scipy.sparse import issparse
 from . import automatic, memory, parameters
 from .architecture import architecture, check_same
 from .blocks import blocks
-from .conformal import error_quantiles
+from .conformal import error_quantiles, errors_of_the_mean
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
 from .encoding import encoding
 from .feed import Data
@@ -453,7 +453,11 @@ class Fitting:
         """Errors on the validation rows, in the caller's units, for predict_interval."""
         if self.watch.validation is None:
             return
-        errors, weight = self.watch.validation.errors(self.model.theta)
+        validation, theta = self.watch.validation, self.model.theta
+        errors, weight = validation.errors(theta)
+        if self.folds is not None:
+            variance = validation.variance(theta)
+            errors = errors_of_the_mean(errors, variance, len(self.folds), weight)
         scale = self.model.y_scale
         table = error_quantiles(errors if scale is None else errors * scale, weight)
         self.errors = table, len(self.validation_data)

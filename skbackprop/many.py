@@ -11,16 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .activations import ACTIVATIONS
 from .architecture import same
 from .callbacks import has_callbacks
 from .fitting import Fitting
-from .losses import LOSSES
 from .messages import shown
-from .optimizers import OPTIMIZERS
 from .quiet import quietly
 from .regressor import BackpropRegressor
-from .stack import train
+from .stack import is_ours, train
 from .threads import for_products_of
 
 STACK = 32  # networks at the most
@@ -165,12 +162,10 @@ def _position(fitting: Fitting) -> tuple[Any, ...]:
 
 def _stackable(fitting: Fitting) -> bool:
     """Whether a network gains by company and can bear it."""
-    parts = (fitting.optimizer, fitting.loss, *fitting.objective.network.g[1:])
-    tables = (*OPTIMIZERS.values(), *LOSSES.values(), *ACTIVATIONS.values())
     return (
         # A user's own object is written for the matrices of one network.
         fitting.model.n_networks == 1
-        and all(type(part) in tables for part in parts)
+        and is_ours(fitting)
         and not hasattr(fitting.schedule, "plateau")  # of each network at another time
         and fitting.params["max_time"] is None
         # From 100 units and 100 rows on the products take most of the time.

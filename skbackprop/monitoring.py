@@ -101,6 +101,13 @@ class Validation:
         weight = None if self.weight is None else self.weight[:, 0].astype(np.float64)
         return self.Y.astype(np.float64) - self.A, weight
 
+    def variance(self, theta: Array) -> Array:
+        """Variance between the networks' predictions, of every output the mean over the rows."""
+        shape = (len(self.folds), *self.A.shape)
+        A = self.network.predict(theta, self._take, np.empty(shape, self.A.dtype))
+        weight = None if self.weight is None else self.weight[:, 0]
+        return np.average(A.var(axis=0, ddof=1, dtype=np.float64), axis=0, weights=weight)
+
     def _predict(self, theta):
         """A[L] of the rows."""
         network = self.network

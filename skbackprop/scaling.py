@@ -6,6 +6,7 @@ a scaled copy of a large table ever exists as a whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,12 @@ class Rows:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def apart(self) -> "Rows":
+        """The same rows, with memory of their own: threads may take at the same time."""
+        other = copy(self)
+        other._memory = {}
+        return other
 
     def take(self, rows: Any, out: Array) -> Array:
         """Rows, a slice or an array of indices, into `out`, which may have gaps."""

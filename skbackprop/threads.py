@@ -137,6 +137,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _limit.after_fork())
 
 
+def spare() -> int:
+    """Threads that a fit may have, when its products, of which each has one, need none of them.
+
+    As many as the BLAS had, shared by the fits that run at the same time; one where somebody has
+    limited it.
+    """
+    if not _limit.before or any(library.num_threads != 1 for library in _limit.before):
+        return 1
+    return max(1, min(_limit.before.values()) // max(1, len(_limit.fits)))
+
+
 @contextmanager
 def for_products_of(multiplications: int) -> Iterator[None]:
     """As many threads as the largest product, of so many multiplications, can use."""

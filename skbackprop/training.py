@@ -13,16 +13,15 @@ several of one architecture and one number of rows as a stack (``network.stack``
 rows, an order of the rows and a penalty of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from .blocks import BLOCK, Call, block_views, blocks
-from .feed import Data, Feed
+from .feed import Data, Feed, Kept
 
 Array = np.ndarray
 
@@ -154,7 +153,9 @@ def epochs(
     how: MiniBatch,
     at: Progress,
     rngs: Sequence[np.random.Generator],
-    deadline: float = np.inf,
+    late: Callable[[], bool] = lambda: False,
+    n_rows: int | None = None,
+    tables: Kept | None = None,
 ) -> Iterator[list[float]]:
     """Mini-batch training: one step of the optimizer a batch; yields the losses of every pass.
 
@@ -164,19 +165,21 @@ def epochs(
     With SGD(momentum=0) a step is the article's W[l] ← W[l] - α df/dW[l], and b[l] likewise.
     `data` and `rngs` have one entry for each network, and so do the losses. `at` is changed
     in place. The batches of a pass differ by one row at most, so that no step rests on a
-    handful of leftover rows. A pass ends early at `deadline`, a time of perf_counter().
+    handful of leftover rows. A pass ends early when it is `late`. `n_rows` of a pass are the
+    fewest that a network has, also where other networks are trained elsewhere; `tables` are those
+    of `data`, scaled.
     """
-    network, n, theta = objective.network, min(map(len, data)), at.theta
+    network, n, theta = objective.network, n_rows or min(map(len, data)), at.theta
     n_batches = -(-n // how.batch_size)
     edges = [i * n // n_batches for i in range(n_batches + 1)]
     m = -(-n // n_batches)
     columns = network.sizes[0] + 1 + network.sizes[-1]
     at_once = max(1, WINDOW_ENTRIES // (m * columns))  # batches of a window
-    feed = Feed(data, min(at_once * m, n), network, theta.dtype)
+    feed = Feed(data, min(at_once * m, n), network, theta.dtype, tables)
     step = Step(objective, how, at, {n // n_batches, m}, feed, rngs)
     while True:
         feed.begin_pass(rngs, how.shuffle)
-        totals, seen, late = np.zeros(len(data)), 0, False
+        totals, seen, stop_now = np.zeros(len(data)), 0, False
         rate, schedule = at.slowdown * how.learning_rate, how.schedule
         factor = 1.0 if schedule.planned else schedule(0.0, at.samples)  # of the whole pass
         for window in blocks(n_batches, at_once):
@@ -188,12 +191,12 @@ def epochs(
                     factor = schedule(progress, at.samples)
                 stop = edges[i + 1] - start
                 step(edges[i] - start, stop, rate * factor)
-                late = perf_counter() > deadline
-                if late:
+                stop_now = late()
+                if stop_now:
                     break
             totals += feed.losses(objective.loss, stop)
             seen += stop
-            if late:
+            if stop_now:
                 break
         at.samples += seen
         at.epochs += 1

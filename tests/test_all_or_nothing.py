@@ -12,6 +12,7 @@ from injection import executed, points, raising
 from own import SEVERAL, classic
 from threadpoolctl import threadpool_info
 
+from skbackprop import stack
 from skbackprop.optimizers import OPTIMIZERS
 from skbackprop.parameters import FULL_BATCH
 
@@ -67,7 +68,9 @@ CALLS = {
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize("call", CALLS)
-def test_raising_at_every_line(data, call, error):
+def test_raising_at_every_line(data, call, error, monkeypatch):
+    monkeypatch.setattr(stack, "SHARED_BYTES", 0)
+    monkeypatch.setattr(stack, "spare", lambda: 2)  # for several networks
     settings, change, method = CALLS[call]
     X, y = data
     old = classic(**SMALL | settings)

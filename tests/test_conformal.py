@@ -5,7 +5,7 @@ import pytest
 from own import classic
 
 from skbackprop import BackpropRegressor
-from skbackprop.conformal import LEVELS, error_quantiles, interval
+from skbackprop.conformal import LEVELS, error_quantiles, errors_of_the_mean, interval
 
 
 @pytest.fixture
@@ -37,6 +37,27 @@ def test_a_row_of_weight_2_is_two_rows(rng):
     errors, w = rng.normal(size=(60, 1)), rng.integers(1, 4, 60)
     twice = error_quantiles(np.repeat(errors, w, axis=0), None)
     assert np.array_equal(error_quantiles(errors, w / 3), twice)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("K", [2, 5, 50])
+def test_errors_of_single_networks_become_those_of_the_mean(rng, K, weighted):
+    """Of errors e + d with deviations 3 and 1 the mean has one of √(9 + 1/K); e has the mean 2."""
+    weight = rng.integers(1, 4, 200_000) if weighted else None
+    shared = rng.normal(2, 3, (200_000, 1)) * [1, 10]
+    own = rng.normal(0, 1, (200_000, 2)) * [1, 10]
+    narrowed = errors_of_the_mean(shared + own, np.array([1.0, 100.0]), K, weight)
+    mean = np.average(narrowed, axis=0, weights=weight)
+    deviation = np.average((narrowed - mean) ** 2, axis=0, weights=weight) ** 0.5
+    np.testing.assert_allclose(mean, [2, 20], rtol=0.01)  # of 200,000 rows the error is 0.004
+    np.testing.assert_allclose(deviation, [(9 + 1 / K) ** 0.5, 10 * (9 + 1 / K) ** 0.5], rtol=0.01)
+
+
+def test_errors_that_are_nothing_but_the_networks_difference(rng):
+    errors = rng.normal(size=(50, 1))
+    narrowed = errors_of_the_mean(errors, np.array([1e9]), 4, None)
+    np.testing.assert_array_equal(narrowed, np.full((50, 1), errors.mean(axis=0)))
+    assert not errors_of_the_mean(np.zeros((5, 1)), np.zeros(1), 4, None).any()
 
 
 def test_too_much_is_refused():

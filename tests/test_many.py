@@ -34,11 +34,12 @@ def stacks(monkeypatch):
     """How many networks were trained together, in every call of `epochs`."""
     sizes, epochs = [], stack.epochs
 
-    def spy(objective, data, how, at, rngs, deadline):
+    def spy(objective, data, *how):
         assert objective.network.stack == (() if len(data) == 1 else (len(data),))
         sizes.append(len(data))
-        return epochs(objective, data, how, at, rngs, deadline)
+        return epochs(objective, data, *how)
 
+    monkeypatch.setattr(stack, "spare", lambda: 1)
     monkeypatch.setattr(stack, "epochs", spy)
     return sizes
 

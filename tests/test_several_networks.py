@@ -1,6 +1,7 @@
 """Several networks whose mean predicts, a scale for every input, and their parametrization."""
 
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -14,6 +15,7 @@ from skbackprop.losses import LOSSES
 from skbackprop.model import model_of
 from skbackprop.network import BIAS_RATE, SCALE_RATE, WIDTH, Network
 from skbackprop.optimizers import OPTIMIZERS
+from skbackprop.stack import Lane
 from skbackprop.training import Objective
 
 SMALL = {"hidden_layer_sizes": (6, 4), "max_iter": 5, "random_state": 0}
@@ -269,3 +271,84 @@ def test_a_cycle_in_vain_is_the_last(max_iter):
         max_iter=max_iter, random_state=0, n_bins=16, early_stopping=False
     ).fit(X, y)
     assert still.n_iter_ == max_iter
+
+
+# ----- on several threads -----------------------------------------------------------------
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Sets the number of threads that there are for the networks."""
+    monkeypatch.setattr("skbackprop.stack.SHARED_BYTES", 0)
+    return lambda n: monkeypatch.setattr("skbackprop.stack.spare", lambda: n)
+
+
+TRAININGS = {
+    "adam": {},
+    "dropout and clip": {"dropout": 0.2, "clip_norm": 0.5},
+    "sgd": {"solver": "sgd", "parametrization": "standard"},
+    "adaptive": {"learning_rate": "adaptive", "n_iter_no_change": 1, "tol": 0.1, "max_iter": 20},
+    "float32": {"dtype": "float32"},
+    "without validation": {"early_stopping": False},
+    "bins": {"n_bins": 4},
+}
+
+
+@pytest.mark.parametrize("feed", ["a table that is kept", "windows"])
+@pytest.mark.parametrize("name", TRAININGS)
+def test_any_number_of_threads_gives_the_same_bits(data, name, feed, on, monkeypatch):
+    if feed == "windows":
+        monkeypatch.setattr("skbackprop.feed.TABLE_ENTRIES", 0)
+        monkeypatch.setattr("skbackprop.training.WINDOW_ENTRIES", 64)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(data[1]))
+    thetas, curves = [], []
+    for n in (1, 2, 3, 5):
+        on(n)
+        model = BackpropRegressor(**{**SMALL, "n_bins": 0, "n_networks": 5, **TRAININGS[name]})
+        thetas.append(model.fit(*data, weight).theta_)
+        curves.append(model.loss_curve_)
+        state = {k: v for k, v in model._training["optimizer"].items() if np.ndim(v)}
+        assert all(np.isfinite(M).all() and M.any() for M in state.values())
+    assert all(np.array_equal(thetas[0], theta) for theta in thetas)
+    assert all(curves[0] == curve for curve in curves)
+
+
+def test_a_warm_start_goes_on_with_the_moments_of_all_threads(data, on):
+    on(2)
+    options = {**SMALL, "n_networks": 3, "n_bins": 0, "learning_rate": "constant", "tol": 0}
+    long = BackpropRegressor(**{**options, "max_iter": 6}).fit(*data)
+    short = BackpropRegressor(**{**options, "max_iter": 3}, warm_start=True).fit(*data).fit(*data)
+    assert short.loss_curve_ == long.loss_curve_
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_an_error_in_a_thread_comes_out_and_ends_the_others(data, fails, on, monkeypatch):
+    on(2)
+    began, run = {}, Lane.run
+
+    def failing(lane, rngs):
+        began[lane.some.start] = lane
+        if (lane.some.start > 0) == fails:
+            raise MemoryError("of one thread")
+        return run(lane, rngs)
+
+    monkeypatch.setattr(Lane, "run", failing)
+    model = BackpropRegressor(**SMALL, n_networks=4, n_bins=0)
+    with pytest.raises(MemoryError, match="of one thread"):
+        model.fit(*data)
+    assert not hasattr(model, "theta_")
+    assert began.keys() == {0, 2} and began[2].deadline == -np.inf
+    assert threading.active_count() == 1
+
+
+def test_a_user_s_own_object_is_not_called_by_two_threads_at_once(data, on):
+    threads = set()
+
+    class Own(type(ACTIVATIONS["tanh"]())):
+        def value(self, Z, out=None):
+            threads.add(threading.current_thread())
+            return super().value(Z, out)
+
+    on(2)
+    BackpropRegressor(**SMALL, n_networks=4, n_bins=0, activation=Own()).fit(*data)
+    assert threads == {threading.main_thread()}

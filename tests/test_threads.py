@@ -600,3 +600,31 @@ def test_real_libraries_obey_every_thread(monkeypatch):
     worker.start()
     worker.join(PATIENCE)
     assert seen == [(1,) * len(before)]
+
+
+# ----- for the networks of a stack ----------------------------------------------------------
+
+
+def test_a_fit_may_have_the_threads_that_its_products_do_not_need(libraries):
+    assert threads.spare() == 1  # outside of a fit nothing has been limited
+    with for_products_of(1):
+        assert threads.spare() == 8
+        libraries[1].num_threads = 2  # somebody has set it since
+        assert threads.spare() == 1
+    with for_products_of(2 * PRODUCT):
+        assert threads.spare() == 1
+
+
+def test_fits_at_the_same_time_share_them(libraries):
+    with for_products_of(1), for_products_of(1), for_products_of(1):
+        assert threads.spare() == 2
+
+
+def test_where_somebody_has_chosen_there_is_one(libraries, monkeypatch):
+    libraries[0].num_threads = 2
+    libraries[1].num_threads = 1
+    with for_products_of(1):
+        assert threads.spare() == 1
+    monkeypatch.setenv(VARIABLES[0], "4")
+    with for_products_of(1):
+        assert threads.spare() == 1

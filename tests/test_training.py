@@ -485,7 +485,7 @@ def test_a_stack_does_what_its_networks_do(network, solver, weighted, feed):
 def test_a_pass_ends_at_the_deadline(network, feed, batches):
     at, recorder = start(network), Recorder()
     objective = Objective(network, LOSSES["squared_error"]())
-    (loss,) = passes(objective, table(), how(recorder, 1), at, deadline=0.0)
+    (loss,) = passes(objective, table(), how(recorder, 1), at, late=lambda: True)
     assert len(batches) == len(recorder.gradients) == 1
     assert (at.epochs, at.samples) == (1, 1)
     alone = table(index=row_numbers(batches)[0])
