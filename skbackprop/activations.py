@@ -44,7 +44,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import ndtr
 
-from .blocks import Call, block_views, entries, in_blocks, run, zero_like, zeros_like
+from .blocks import Call, block_views, entries, in_blocks, run, scratch, zero_like, zeros_like
 from .settings import Settings
 
 Array = np.ndarray
@@ -332,26 +332,33 @@ class Mish(Activation):
     }
     initialization = "he"
     from_A = False
+    most = 40  # of z: beyond t is 1 and g' is 1 to the last digit
 
     def _value(self, z, a):
-        e = np.exp(np.minimum(z, 40))  # from z = 40 on t is 1 and g' is 1 to the last digit
-        n = e * (e + 2)
-        np.multiply(z, n / (n + 2), out=a)
+        e, n = scratch(z, 2)
+        self._e_and_n(np.minimum(z, self.most, out=e), e, n)
+        np.add(n, 2, out=e)
+        np.divide(n, e, out=n)
+        np.multiply(z, n, out=a)
 
     def _both(self, z, a, d):
-        np.minimum(z, 40, out=d)
-        e = np.exp(d)
-        n = e * (e + 2)
-        t = n / (n + 2)
-        np.add(n, 2, out=n)
+        e, n = scratch(z, 2)
+        self._e_and_n(np.minimum(z, self.most, out=d), e, n)
         np.multiply(d, e, out=d)
-        np.divide(d, n, out=d)  # z e / (n + 2)
         np.add(e, 1, out=e)
-        np.divide(e, n, out=e)  # (1 + e) / (n + 2)
-        np.multiply(d, e, out=d)
-        np.multiply(d, 4, out=d)  # z σ (1 - t²)
-        np.add(d, t, out=d)
-        np.multiply(z, t, out=a)
+        np.multiply(d, e, out=d)  # z e (1 + e)
+        np.add(n, 2, out=e)
+        np.divide(n, e, out=n)  # t
+        np.divide(d, e, out=d)
+        np.divide(d, e, out=d)
+        np.multiply(d, 4, out=d)  # z t'
+        np.add(d, n, out=d)
+        np.multiply(z, n, out=a)
+
+    def _e_and_n(self, z, e, n):
+        np.exp(z, out=e)
+        np.add(e, 2, out=n)
+        np.multiply(e, n, out=n)
 
     def second_derivative(self, Z, A):
         z = np.clip(Z, -1000, 40)  # of no account beyond
