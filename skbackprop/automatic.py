@@ -23,7 +23,7 @@ UNPLANNED = 200  # passes at the most, without a plan
 FOLDED = 50  # rows from which some can be spared for validation
 BINS = 16  # of a feature, of those that are tried
 # Of a short training: passes at the least, rows seen at the least, rows and networks at the most.
-PILOT_PASSES, PILOT_SEEN, PILOT_ROWS, PILOT_NETWORKS = 16, 38_400, 10_000, 5
+PILOT_PASSES, PILOT_SEEN, PILOT_ROWS, PILOT_NETWORKS = 12, 25_600, 10_000, 3
 
 
 def resolved(
