@@ -14,6 +14,7 @@ import numpy as np
 from .activations import ACTIVATIONS
 from .architecture import same
 from .callbacks import has_callbacks
+from .ending import end
 from .fitting import Fitting
 from .losses import LOSSES
 from .messages import shown
@@ -124,7 +125,7 @@ def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
             fitting.begin(scorer)
         train(fittings)
         for fitting in fittings:
-            fitting.end()
+            end(fitting)
 
 
 def _groups(fittings: list[Fitting]) -> list[list[int]]:
