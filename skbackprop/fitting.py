@@ -7,27 +7,27 @@ went well, so that an error leaves it as it was.
 from collections.abc import Callable
 from copy import copy
 from itertools import pairwise
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from . import automatic, memory, parameters
 from .architecture import architecture, check_same
-from .divergence import EXPLODED, Measure, measure
+from .divergence import Measure, measure
 from .ending import end, so_far
 from .feed import Data
 from .fingerprint import crc_of, judged_by
 from .fitted import attributes, copied, copied_model, copied_progress, predictive
 from .losses import LOSSES
 from .model import Model
-from .monitoring import History, Validation, Watch
+from .monitoring import History
 from .quiet import quietly
 from .split import Split, counted, split, without
 from .stack import train
 from .starting import Table, first_weights, model_without_weights
 from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
+from .watching import watch
 
 Array = np.ndarray
 
@@ -284,7 +284,7 @@ class Fitting:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
         self.measure = self._measure()
-        self.watch, self.keep = self._watch(scorer, callback), keep
+        self.watch, self.keep = watch(self, scorer, callback), keep
 
     def _measure(self):
         if self.resumed:
@@ -314,46 +314,6 @@ class Fitting:
     def so_far(self) -> dict[str, Any] | None:
         """Fitted attributes as of the best epoch, of a fit that is cut short; None before one."""
         return attributes(self) if so_far(self) else None
-
-    def _watch(self, scorer, callback):
-        p, validation = self.params, None
-        if self.validation_data is not None:
-            network = self.model.network()
-            validation = Validation(network, self.loss, self.validation_data, scorer, self.folds)
-        # A full-batch solver knows by itself when the training loss cannot fall further, and a
-        # planned schedule would be cut short while its rate is high.
-        full_batch = self.optimizer is None
-        planned = self.schedule.planned and not full_batch
-        unlimited = self.one_pass or planned or (full_batch and not self.early_stopping)
-        valleys = () if self.one_pass or full_batch else getattr(self.schedule, "valleys", ())
-        in_time = self.one_pass or p["max_time"] is None
-        return Watch(
-            self.history,
-            self.at,
-            unit=self.unit,
-            tol=p["tol"],
-            patience=None if unlimited else p["n_iter_no_change"],
-            valleys=[round(v * p["max_iter"]) for v in valleys],
-            validation=validation,
-            on_score=self.history.judged_by.startswith("score"),
-            early_stopping=self.early_stopping,
-            keep_best=not self.one_pass,
-            limit=self._limit(),
-            schedule=self.schedule,
-            learning_rate=p["learning_rate_init"],
-            deadline=np.inf if in_time else perf_counter() + p["max_time"],
-            verbose=bool(p["verbose"]),
-            callback=callback,
-            loss=0.0 if self.resumed else np.nan,  # that of a checkpoint was finite
-            improved=self.resumed and self.history.best_theta is not None,
-        )
-
-    def _limit(self):
-        """The loss of a pass that has exploded, penalty included."""
-        # Of the first weights: a fit that goes on from a checkpoint has the same limit.
-        theta = self.model.theta if self.first_theta is None else self.first_theta
-        penalty = float(self.objective.penalty_values(theta).max())
-        return EXPLODED * max(self.measure.scale, penalty)
 
     @property
     def how(self) -> MiniBatch:

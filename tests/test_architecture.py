@@ -94,6 +94,7 @@ KNOWS = {
     "starting": {"blocks", "encoding", "model", "scaling", "threads"},
     "ending": {"conformal", "divergence", "parameters"},
     "fitted": {"model", "training"},
+    "watching": {"divergence", "monitoring"},
     "fitting": {
         "quiet",
         "architecture",
@@ -115,6 +116,7 @@ KNOWS = {
         "starting",
         "threads",
         "training",
+        "watching",
     },
     "definition": set(),
     "trained": {
