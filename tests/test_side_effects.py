@@ -308,7 +308,7 @@ json.dump((blocks, sizes), sys.stdout)
 @pytest.mark.parametrize(
     ("what", "many"),
     [*((solver, 1200) for solver in SOLVERS), ("another", 1200),
-     ("predict", 10_000), ("partial_fit", 10_000)],
+     ("predict", 10_000), ("partial_fit", 5000)],
 )  # fmt: skip
 def test_memory_is_flat(what, many):
     command = [sys.executable, "-c", FLAT, what, str(many)]
