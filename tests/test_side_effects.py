@@ -294,6 +294,8 @@ def call(k):
 pickle.dumps(model.fit(X, y))  # what a first call imports and keeps
 for k in range(many // 4):  # curves of partial_fit have their full length then
     call(k)
+gc.collect()
+gc.freeze()  # what there is by now, mostly modules, is not looked through twenty times
 sizes, blocks = [len(pickle.dumps(model))], []
 for k in range(many):
     call(k)
