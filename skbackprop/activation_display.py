@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from .drawing import check_drawing, new_axes, style
+from .estimators import checked_estimator
 from .messages import described, shown
 from .parameters import ACTIVATION, check, resolve_activation
-from .regressor import checked_estimator
 
 RANGE = np.linspace(-4, 4, 801)  # with a point at 0, where kinks are
 

@@ -17,11 +17,12 @@ from scipy import sparse
 from .automatic import BINS, is_auto, resolved
 from .definition import Definition, scaled
 from .differences import DIRECTIONS, ENTRIES, MARGIN, TOLERANCE, compare_matrix, is_kink, slopes
+from .estimators import checked_estimator
 from .fitting import Fitting
 from .losses import CustomLoss
 from .messages import described
 from .quiet import quietly
-from .regressor import BackpropRegressor, checked_estimator
+from .regressor import BackpropRegressor
 from .reports import Line, Report, line_of
 from .rules import derivatives, of_prediction, values
 from .tables import checked_table

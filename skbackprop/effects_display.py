@@ -10,8 +10,8 @@ from .drawing import (
     shortened,
     style,
 )
+from .estimators import checked_estimator
 from .parameters import COUNT, OneOf, check
-from .regressor import checked_estimator
 from .scaling import deviations
 from .tables import checked_weights
 

@@ -59,3 +59,15 @@ def name_of(scoring: Any) -> str:
     except Exception:
         return text
     return f"{type(scoring).__qualname__} {crc32(pickled):08x}"
+
+
+def judged_by(params: dict[str, Any], early_stopping: bool, rows: str) -> str:
+    """What an epoch is the best of."""
+    quantile = float(params["quantile"])
+    if not early_stopping:  # which these are a part of, and may have changed
+        penalty = f"{float(params['alpha'])}, {float(params['dropout'])}"  # 1 is no other than 1.0
+        return f"loss of {penalty}, {quantile}{rows}"
+    share = f"of {params['validation_fraction']}"
+    if params["scoring"] in (None, "loss"):
+        return f"validation loss {share}, {quantile}{rows}"
+    return f"score {name_of(params['scoring'])} {share}{rows}"

@@ -6,42 +6,30 @@ went well, so that an error leaves it as it was.
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from itertools import pairwise
-from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from . import automatic, memory, parameters
 from .architecture import architecture, check_same
-from .blocks import blocks
-from .conformal import error_quantiles, errors_of_the_mean
-from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
-from .encoding import encoding
+from .divergence import Measure, measure
+from .ending import end, so_far
 from .feed import Data
-from .fingerprint import crc_of, name_of
+from .fingerprint import crc_of, judged_by
+from .fitted import attributes, copied, copied_model, copied_progress, predictive
 from .losses import LOSSES
-from .model import BINS, Model, encoding_attributes, model_of
-from .monitoring import History, Validation, Watch
+from .model import Model
+from .monitoring import History
 from .quiet import quietly
-from .scaling import (
-    Rows,
-    robust_standardization,
-    sample,
-    standardization,
-    target_standardization,
-)
+from .split import Split, counted, split, without
 from .stack import train
+from .starting import Table, first_weights, model_without_weights
 from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
-
-REFUSED = ("nonfinite", "useless")  # judgements on weights that shall not predict
-STREAM = 1000  # calls of partial_fit that the curves remember
+from .watching import watch
 
 Array = np.ndarray
-Table = tuple[Any, Array, Array | None]  # X, Y of two dimensions, weights or None
 
 
 class Fitting:
@@ -99,8 +87,8 @@ class Fitting:
         if previous is None:
             rng = np.random.Generator(np.random.PCG64(parameters.seed_from(params["random_state"])))
             self.split_seed = int(rng.integers(2**63))
-            train, kept = self._split(len(Y), weight, validation)
-            self._start(table, train, rng)
+            parts = self._split(len(Y), weight, validation)
+            self._start(table, parts.train, rng)
         else:
             check_same(
                 self.architecture,
@@ -108,18 +96,18 @@ class Fitting:
                 "partial_fit" if one_pass else "warm_start=True",
             )
             self.split_seed = previous["_training"]["split_seed"]
-            train, kept = self._split(len(Y), weight, validation)
+            parts = self._split(len(Y), weight, validation)
             self._resume(previous)
         self.fingerprint = self._fingerprint(table, validation)
-        self.history.judge_by(self._judged_by())
-        self._prepare(table, train, kept, validation)
+        self.history.judge_by(self.judged_by())
+        self._prepare(table, parts, validation)
 
     # ----- before training ---------------------------------------------------------
 
     def _without_auto(self, params, table, validation):
         """The parameters with numbers in place of "auto"."""
         _, Y, weight = table
-        rows = self._counted(weight)
+        rows = counted(weight, self.only_rows)
         n = len(Y) if rows is None else len(rows)
         known = None if self.previous is None else self.previous["_training"]["architecture"]
         params = automatic.resolved(params, n, self.one_pass, known)
@@ -134,13 +122,6 @@ class Fitting:
 
         return automatic.with_bins(params, n, judge)
 
-    def _counted(self, weight):
-        """The rows that count, as one of weight zero does not; None for all of the table's."""
-        rows = self.only_rows
-        if weight is not None and not weight.all():
-            rows = np.flatnonzero(weight) if rows is None else rows[weight[rows] > 0]
-        return rows
-
     def _check_targets(self, Y, weight, first=False):
         if self.only_rows is not None:
             Y, weight = Y[self.only_rows], None if weight is None else weight[self.only_rows]
@@ -150,101 +131,25 @@ class Fitting:
             self.loss.check_first_targets(Y)
 
     def _split(self, n, weight, validation):
-        """Rows for training (None for all) and for validation (None for none)."""
-        rows = self._counted(weight)
+        rows = counted(weight, self.only_rows)
         if rows is not None and not len(rows):
             raise ValueError("sample_weight has only zero weights for these rows")
-        self.folds = None
         if not self.early_stopping or validation is not None:
-            return rows, None
-        order = np.arange(n if rows is None else len(rows))
-        np.random.default_rng(self.split_seed).shuffle(order)
-        if self.architecture["n_networks"] > 1:
-            self.folds = self._folds(order)
-            return rows, None
-        fraction = self.params["validation_fraction"]
-        n_kept = int(np.ceil(fraction * len(order)))
-        if n_kept < 2 or n_kept >= len(order):
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of "
-                f"your dataset: validation_fraction={fraction!r} of {len(order)} rows is {n_kept} "
-                "(at least 2 and one row to train on are needed; n_samples="
-                f"{len(order)})"
-            )
-        kept, train = order[:n_kept].copy(), order[n_kept:]
-        kept.sort()
-        train.sort()
-        return (train, kept) if rows is None else (rows[train], rows[kept])
-
-    def _folds(self, order):
-        """Rows of the training set that each network is validated on, and does not learn from."""
-        K = self.architecture["n_networks"]
-        if len(order) < 2 * K:
-            raise ValueError(
-                f"n_networks={K} with early_stopping=True keeps a fold of the rows from each "
-                f"network, for which {len(order)} rows are too few (at least {2 * K} are needed)"
-            )
-        return [np.sort(fold) for fold in np.array_split(order, K)]
+            return Split(rows)
+        K, fraction = self.architecture["n_networks"], self.params["validation_fraction"]
+        return split(n, rows, self.split_seed, K, fraction)
 
     def _start(self, table, train, rng):
         """Scaling and first weights."""
         X, Y, _ = table
-        a = self.architecture
         dtype = parameters.resolve_dtype(self.params["dtype"], X.dtype)
-        sizes = [X.shape[1], *a["hidden_layer_sizes"], Y.shape[1]]
-        activations = [*a["activation"], a["output_activation"]]
-        self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
-        m.n_networks, m.input_scale = a["n_networks"], a["input_scale"]
-        if a["standardize"]:
-            with for_products_of(1):  # else the bits of a sum depend on the number of threads
-                self._standardize(m, table, train)
-        network = m.network()
+        m = self.model = model_without_weights(self.architecture, dtype, self.loss, table, train)
         n = len(Y) if train is None else len(train)
-        memory.check(self.params, self.optimizer, network, dtype, n)
-        m.theta = self._first_theta(network, rng, dtype)
-        self._start_at_constants(network, Y, train)
+        memory.check(self.params, self.optimizer, m.network(), dtype, n)
+        m.theta = first_weights(m, self.architecture["parametrization"], rng, Y, train)
         state = parameters.first_state(self.optimizer, m.theta)
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_mean, self.weight_rows = 0.0, 0
-
-    def _standardize(self, m, table, train):
-        """Units of X and y, and the encoding of X."""
-        X, Y, weight = table
-        center, output = m.fit_intercept, m.network().g[-1].output
-        units = target_standardization(Y, weight, self.loss, output, center, train)
-        m.y_shift, m.y_scale = units
-        if self.architecture["standardize"] != "robust" or not center or issparse(X):
-            m.X_shift, m.X_scale = standardization(X, weight, center, train)
-            return
-        m.X_shift, m.X_scale = robust_standardization(X, weight, train)
-        Z, w = sample(X, weight, train)
-        Z = Rows(Z, np.float64, m.X_shift, m.X_scale).take(slice(None), np.empty(Z.shape))
-        m.encoding = encoding(Z, w, self.architecture["n_bins"])
-        m.layer_sizes[0] += m.encoding.n_bins
-
-    def _first_theta(self, network, rng, dtype):
-        if self.architecture["parametrization"] == "neural_tangent":
-            return network.initialize_neural_tangent(rng, dtype)
-        return network.initialize(rng, dtype)
-
-    def _start_at_constants(self, network, Y, train):
-        """W[L] = 0 for constant targets that A[L] = g[L](0) is: predicted exactly, at rest.
-
-        Not where g[L]'(0) = 0, as of relu: such an output would never wake up.
-        """
-        m, g, zero = self.model, network.g[-1], np.zeros((1, network.sizes[-1]))
-        n, first = len(Y) if train is None else len(train), Y[0 if train is None else train[0]]
-        constant = np.ones(Y.shape[1], bool)
-        for rows in blocks(n):
-            if not constant.any():
-                return
-            constant &= (Y[rows if train is None else train[rows]] == first).all(axis=0)
-        if not constant.any():
-            return
-        A, target = g.value(zero), np.empty_like(zero, m.theta.dtype)
-        m.targets(first[None]).take(slice(0, 1), target)
-        met = (target == A) & (g.derivative(zero, A) != 0)
-        network.views(m.theta).W[-1][..., constant & met[0]] = 0
 
     def _fingerprint(self, table, validation):
         """Of the rows that the best epoch is the best on; a warm start may bring others."""
@@ -255,21 +160,14 @@ class Fitting:
     def _resume(self, previous):
         """Everything as the last fit or partial_fit left it, in copies of its own."""
         state = previous["_training"]
-        # Copies of the units too: those of a memory map are gone with its file.
-        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_", *BINS))}
-        self.model = model_of(previous | _copied(units))
         # fit goes on from the last epoch, which may be past the best one; partial_fit
         # from the model that predicts.
-        latest = self.model.theta if self.one_pass or state["theta"] is None else state["theta"]
-        theta = self.model.theta = np.array(latest)  # writable, which a memory map is not
-        rng = np.random.Generator(np.random.PCG64())
-        rng.bit_generator.state = state["rng"]
+        self.model = copied_model(previous, latest=not self.one_pass)
         passes = previous["n_iter_"] if self.one_pass or self.resumed else 0
-        optimizer = _copied(state["optimizer"])
-        # What "adaptive" has divided the rate by is no part of another schedule.
-        slowdown = state["slowdown"] if hasattr(self.schedule, "plateau") else 1.0
-        self.at = Progress(theta, optimizer, rng, state["samples"], passes, slowdown)
-        self.history = History(**_copied(state["history"]))
+        self.at = copied_progress(state, self.model.theta, passes)
+        if not hasattr(self.schedule, "plateau"):
+            self.at.slowdown = 1.0  # what "adaptive" has divided the rate by is no part of another
+        self.history = History(**copied(state["history"]))
         self.weight_mean, self.weight_rows = state["weight_mean"], state["weight_rows"]
         self.measured = state["measure"]
         if self.resumed:
@@ -277,26 +175,22 @@ class Fitting:
         elif self.optimizer is None:
             self.at.optimizer = {}  # evaluations are counted from every fit's beginning
 
-    def _judged_by(self):
+    def judged_by(self) -> str:
         """What an epoch is the best of."""
-        p = self.params
-        quantile = float(p["quantile"])
-        if not self.early_stopping:  # which these are a part of, and may have changed
-            penalty = f"{float(p['alpha'])}, {float(p['dropout'])}"  # 1 is no other than 1.0
-            return f"loss of {penalty}, {quantile}{self.fingerprint}"
-        rows = f"of {p['validation_fraction']}"
-        if p["scoring"] in (None, "loss"):
-            return f"validation loss {rows}, {quantile}{self.fingerprint}"
-        return f"score {name_of(p['scoring'])} {rows}{self.fingerprint}"
+        return judged_by(self.params, self.early_stopping, self.fingerprint)
 
-    def _prepare(self, table, train, kept, validation):
+    def _prepare(self, table, split, validation):
         """The objective and the rows, with weights divided by their mean."""
         X, Y, weight = table
+        train, kept, self.folds = split
         n = len(Y) if train is None else len(train)
         mean = self._mean_weight(n, weight if train is None or weight is None else weight[train])
         X, targets = self.model.rows(X), self.model.targets(Y)
         self.data = Data(X, targets, weight, mean, train)
-        self.parts = self._parts(n)
+        if self.folds is None:
+            self.parts = [self.data] * self.model.n_networks
+        else:
+            self.parts = without(self.folds, self.data)
         penalties = [self._penalty(part.mean_weight, len(part)) for part in self.parts]
         self.objective = Objective(
             self.model.network(),
@@ -325,19 +219,6 @@ class Fitting:
             for curve in (h.validation_loss_curve, h.validation_scores):
                 curve += [float("nan")] * (len(h.loss_curve) - len(curve))
 
-    def _parts(self, n):
-        """What each network learns from: all rows, or those of all folds but its own."""
-        if self.folds is None:
-            return [self.data] * self.model.n_networks
-        whole, parts = self.data, []
-        for fold in self.folds:
-            others = np.ones(n, bool)
-            others[fold] = False
-            index = whole.of_table(np.flatnonzero(others))
-            mean = 1.0 if whole.weight is None else float(whole.weight[index].mean())
-            parts.append(replace(whole, index=index, mean_weight=mean))
-        return parts
-
     def _check_validation_targets(self, Y, weight):
         self.loss.check_targets(Y if weight is None else Y[weight > 0])
 
@@ -364,7 +245,7 @@ class Fitting:
     def adopt(self, model: Model, table: Table) -> None:
         """Another model of the same network, weights and units: the same rows in its units."""
         self.model = model
-        self._prepare(table, self.data.index, None, None)
+        self._prepare(table, Split(self.data.index, folds=self.folds), None)
 
     # ----- training ----------------------------------------------------------------
 
@@ -382,7 +263,7 @@ class Fitting:
                 self._minimize()
             else:
                 train([self])
-            self.end()
+            end(self)
 
     @property
     def largest_product(self) -> int:
@@ -403,7 +284,7 @@ class Fitting:
             self.first_theta = self.model.theta.copy()
         self.epochs_before = len(self.history.loss_curve) - self.at.epochs
         self.measure = self._measure()
-        self.watch, self.keep = self._watch(scorer, callback), keep
+        self.watch, self.keep = watch(self, scorer, callback), keep
 
     def _measure(self):
         if self.resumed:
@@ -430,143 +311,9 @@ class Fitting:
             self.keep()
         return False
 
-    def end(self) -> None:
-        """Settle on the weights, the last ones or the best, and judge them."""
-        best = None if self.one_pass else self.history.best_theta
-        overflow = not (self._is_finite() and np.isfinite(self.watch.loss))
-        diverged = overflow or self.reason == "diverged"
-        if best is not None and (diverged or self._needs_best):
-            self.model.theta = best
-        verdict = self._verdict(self.model.theta)
-        # The last epoch's weights may be the best too, and have been judged then.
-        earlier = best is not None and self.history.best_epoch < len(self.history.loss_curve)
-        if verdict and earlier and self._verdict(best) is None:
-            self.model.theta, verdict, diverged = best, None, True
-        if diverged or verdict == "useless":
-            verdict = self._fall_back(verdict, overflow)
-        self.judgement, self.ended = verdict, True
-        self._keep_errors()
-        if not (self.params["warm_start"] and self._needs_best):
-            self.history.best_theta = None  # nothing will be compared with it
-
-    def _keep_errors(self):
-        """Errors on the validation rows, in the caller's units, for predict_interval."""
-        if self.watch.validation is None:
-            return
-        validation, theta = self.watch.validation, self.model.theta
-        errors, weight = validation.errors(theta)
-        if self.folds is not None:
-            variance = validation.variance(theta)
-            errors = errors_of_the_mean(errors, variance, len(self.folds), weight)
-        scale = self.model.y_scale
-        table = error_quantiles(errors if scale is None else errors * scale, weight)
-        self.errors = table, len(self.validation_data)
-
-    def _fall_back(self, verdict, overflow):
-        """The judgement of a training that has diverged, on the best weights there are."""
-        if verdict and not self.early_stopping:
-            return "nonfinite" if overflow else "useless"
-        if self.one_pass:  # moments have overflowed
-            return "nonfinite"
-        if verdict:  # as in scikit-learn, early stopping always ends with a model
-            self.model.theta, self.history.best_epoch = self._first_weights(), 0
-        self._begin_anew_from(self.model.theta)  # what has led astray is not to be gone on with
-        return "restored"
-
-    def _first_weights(self):
-        """With a last layer of 0 if they then predict the mean, as they do of standardised y."""
-        theta = self.first_theta.copy()
-        last = self.model.network().matrices(theta)[-1]
-        last[...] = 0
-        return theta if self._verdict(theta) is None else self.first_theta
-
-    def _verdict(self, theta) -> str | None:
-        """What is wrong with weights that are to predict."""
-        # Without the penalty; of a call in a stream, over some of its rows.
-        most = SAMPLE if self.one_pass else np.inf
-        loss = mean_loss(self.objective.network, self.loss, self.data, theta, most)
-        if not np.isfinite(loss):
-            return "nonfinite"
-        return self.measure.verdict(loss)
-
-    def _begin_anew_from(self, theta):
-        self.at.theta = self.model.theta = theta
-        self.at.optimizer = parameters.first_state(self.optimizer, theta)
-
     def so_far(self) -> dict[str, Any] | None:
-        """Fitted attributes as of the best epoch, of a fit that is cut short; None before one.
-
-        Of an epoch that was under way nothing is kept: a later warm start goes on from the best
-        weights, with moments that begin anew.
-        """
-        h = self.history
-        if self.ended:
-            return None if self.judgement in REFUSED else self.attributes()
-        if self.one_pass or self.watch is None or not self.watch.improved:
-            return None
-        curves = [h.loss_curve]
-        if self.validation_data is not None:
-            curves += [h.validation_loss_curve, h.validation_scores]
-        n = min(map(len, curves))
-        for curve in curves:
-            del curve[n:]
-        self.at.epochs = n - self.epochs_before
-        self._begin_anew_from(h.best_theta)
-        self.ended = True
-        self._keep_errors()
-        if not (self.params["warm_start"] and self._needs_best):
-            h.best_theta = None
-        return self.attributes() if self._is_finite() else None
-
-    def _is_finite(self):
-        """Whether weights and moments are."""
-        moments = (v for v in self.at.optimizer.values() if isinstance(v, np.ndarray))
-        return all(np.isfinite(M).all() for M in (self.model.theta, self.at.theta, *moments))
-
-    @property
-    def _needs_best(self):
-        """Whether the best epoch's weights are wanted, and not a way out alone."""
-        return self.early_stopping or (self.params["max_time"] is not None and not self.one_pass)
-
-    def _watch(self, scorer, callback):
-        p, validation = self.params, None
-        if self.validation_data is not None:
-            network = self.model.network()
-            validation = Validation(network, self.loss, self.validation_data, scorer, self.folds)
-        # A full-batch solver knows by itself when the training loss cannot fall further, and a
-        # planned schedule would be cut short while its rate is high.
-        full_batch = self.optimizer is None
-        planned = self.schedule.planned and not full_batch
-        unlimited = self.one_pass or planned or (full_batch and not self.early_stopping)
-        valleys = () if self.one_pass or full_batch else getattr(self.schedule, "valleys", ())
-        in_time = self.one_pass or p["max_time"] is None
-        return Watch(
-            self.history,
-            self.at,
-            unit=self.unit,
-            tol=p["tol"],
-            patience=None if unlimited else p["n_iter_no_change"],
-            valleys=[round(v * p["max_iter"]) for v in valleys],
-            validation=validation,
-            on_score=self.history.judged_by.startswith("score"),
-            early_stopping=self.early_stopping,
-            keep_best=not self.one_pass,
-            limit=self._limit(),
-            schedule=self.schedule,
-            learning_rate=p["learning_rate_init"],
-            deadline=np.inf if in_time else perf_counter() + p["max_time"],
-            verbose=bool(p["verbose"]),
-            callback=callback,
-            loss=0.0 if self.resumed else np.nan,  # that of a checkpoint was finite
-            improved=self.resumed and self.history.best_theta is not None,
-        )
-
-    def _limit(self):
-        """The loss of a pass that has exploded, penalty included."""
-        # Of the first weights: a fit that goes on from a checkpoint has the same limit.
-        theta = self.model.theta if self.first_theta is None else self.first_theta
-        penalty = float(self.objective.penalty_values(theta).max())
-        return EXPLODED * max(self.measure.scale, penalty)
+        """Fitted attributes as of the best epoch, of a fit that is cut short; None before one."""
+        return attributes(self) if so_far(self) else None
 
     @property
     def how(self) -> MiniBatch:
@@ -621,69 +368,11 @@ class Fitting:
 
     def predictive(self, theta: Array | None = None) -> dict[str, Any]:
         """The fitted attributes that a prediction needs, with other weights if given."""
-        m = self.model
-        return {
-            "theta_": m.theta if theta is None else theta,
-            "layer_sizes_": m.layer_sizes,
-            "activations_": m.activations,
-            "fit_intercept_": m.fit_intercept,
-            "X_shift_": m.X_shift,
-            "X_scale_": m.X_scale,
-            "y_shift_": m.y_shift,
-            "y_scale_": m.y_scale,
-            **encoding_attributes(m.encoding),
-            "n_networks_": m.n_networks,
-            "input_scale_": m.input_scale,
-        }
+        return predictive(self.model, theta)
 
     def attributes(self) -> dict[str, Any]:
         """All fitted attributes."""
-        m, h = self.model, self.history
-        if self.one_pass:
-            h.forget(STREAM)
-        scored = self.validation_data is not None
-        return self.predictive() | {
-            "n_layers_": len(m.layer_sizes),
-            "n_outputs_": m.layer_sizes[-1],
-            "out_activation_": m.activations[-1],
-            "n_iter_": self.at.epochs,
-            "t_": self.at.samples,
-            "loss_": h.loss_curve[-1],
-            "best_loss_": None
-            if self.early_stopping
-            else min(h.loss_curve[h.judged_from :], default=h.loss_curve[-1]),
-            "loss_curve_": list(h.loss_curve),
-            "validation_loss_curve_": list(h.validation_loss_curve) if scored else None,
-            "validation_scores_": list(h.validation_scores) if scored else None,
-            "best_validation_score_": _largest(h.validation_scores[h.judged_from :])
-            if scored
-            else None,
-            "error_quantiles_": self.errors[0],
-            "n_validation_": self.errors[1],
-            "_training": self._state(),
-        }
-
-    def _state(self):
-        """What a later fit or partial_fit needs to go on; plain data only."""
-        running = not self.ended
-        # The last epoch's weights where the best ones predict. Where they are theta_ itself they
-        # are not kept under a second name: joblib would write them twice.
-        goes_on = (self.params["warm_start"] or running) and self.at.theta is not self.model.theta
-        return {
-            "architecture": self.architecture,
-            "theta": self.at.theta if goes_on else None,
-            "first_theta": self.first_theta if running else None,
-            "optimizer": self.at.optimizer,
-            "rng": self.at.rng.bit_generator.state,
-            "samples": self.at.samples,
-            "slowdown": self.at.slowdown,
-            # Named anew: a scorer may have counted its calls.
-            "history": vars(self.history) | {"judged_by": self._judged_by()},
-            "measure": vars(self.measure),
-            "split_seed": self.split_seed,
-            "weight_mean": self.weight_mean,
-            "weight_rows": self.weight_rows,
-        }
+        return attributes(self)
 
 
 def unit_of(loss: Any, y_scale: Array | None) -> float:
@@ -703,14 +392,3 @@ def full_batch(solver: str) -> tuple[Callable, Callable]:
     from .lbfgs import largest_product, minimize_lbfgs
 
     return minimize_lbfgs, largest_product
-
-
-def _largest(scores):
-    """The largest score that is a number; NaN if none is."""
-    return max((score for score in scores if score == score), default=float("nan"))
-
-
-def _copied(state):
-    """A dict whose arrays and lists are its own, memory maps made arrays."""
-    state = {k: v.view(np.ndarray) if isinstance(v, np.memmap) else v for k, v in state.items()}
-    return {k: v.copy() if isinstance(v, (np.ndarray, list)) else v for k, v in state.items()}

@@ -3,8 +3,8 @@
 import numpy as np
 
 from .drawing import check_drawing, new_axes, style, whole_numbers
+from .estimators import checked_estimator
 from .gradient_flow import gradient_norms
-from .regressor import checked_estimator
 
 MOST_LAYERS = 8  # that a legend names; of more a colour bar tells
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from .drawing import check_drawing, new_axes, style, whole_numbers
+from .estimators import checked_estimator
 from .messages import described
 from .parameters import Boolean, Either, OneOf, check
 from .rates import learning_rates
-from .regressor import checked_estimator
 
 WHETHER = Either((Boolean(), OneOf(("auto",))))
 DECADES = 10.0  # a curve that falls to less than a tenth is drawn on a logarithmic scale

@@ -13,6 +13,7 @@ import numpy as np
 
 from .architecture import same
 from .callbacks import has_callbacks
+from .ending import end
 from .fitting import Fitting
 from .messages import shown
 from .quiet import quietly
@@ -121,7 +122,7 @@ def _run(fittings_and_scorers: list[tuple[Fitting, Any]]) -> None:
             fitting.begin(scorer)
         train(fittings)
         for fitting in fittings:
-            fitting.end()
+            end(fitting)
 
 
 def _groups(fittings: list[Fitting]) -> list[list[int]]:

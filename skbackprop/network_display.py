@@ -13,10 +13,10 @@ from .drawing import (
     style,
     widest,
 )
+from .estimators import checked_estimator
 from .messages import described, shown
 from .model import model_of
 from .parameters import COUNT, check
-from .regressor import checked_estimator
 
 LENGTHS = (24, 16, 10, 6)  # of names, until they leave the network half of the width, and
 PER_LAYER = 18  # points from one layer to the next: a node and some of its lines

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from .derivatives import check_smooth
+from .estimators import checked_estimator
 from .fitting import Fitting
 from .losses import Loss
 from .messages import shown
 from .model import model_of
 from .quiet import quietly
-from .regressor import checked_estimator
 from .second_order import products
 from .tables import checked_directions, checked_table
 

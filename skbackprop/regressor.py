@@ -3,21 +3,18 @@
 import copy
 import inspect
 import warnings
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from . import __version__, parameters
+from . import __version__, outcome, parameters, scoring
 from .callbacks import FRAMES, CallbackSupportMixin, EpochTasks, has_callbacks, with_callbacks
 from .conformal import interval
 from .export import to_mlp_regressor
-from .messages import shown
 from .model import model_of
 from .quiet import quietly
 from .tables import (
@@ -25,6 +22,8 @@ from .tables import (
     checked_table,
     checked_validation_table,
     checked_weights,
+    is_plain,
+    table_attributes,
 )
 
 VERSION = "_skbackprop_version"  # in a pickle
@@ -478,7 +477,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             if best is not None:
                 self._commit(best | about)
             raise
-        told = self._verdict(fitting)
+        told = outcome.verdict(self, fitting)
         fitted = fitting.attributes() | about
         if checkpoint is not None and fitting.reason != "time":  # of which there may be more
             checkpoint.save(fitted, finished=True, told=told)
@@ -511,7 +510,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         previous = vars(self) if goes_on else None
         if validated is None or previous is not None:
             table, ndim = checked_table(scratch, X, y, sample_weight, reset=previous is None)
-            validated = table, _about(scratch, ndim)
+            validated = table, table_attributes(scratch, ndim)
         table, about = validated
         validation = checked_validation_table(scratch, *validation, table)
         checkpoint = found = None
@@ -528,7 +527,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             rows=rows,
             one_pass=one_pass,
         )
-        return fitting, about, table, self._scorer(fitting, about, table, validation)
+        return fitting, about, table, scoring.scorer(self, fitting, about, table, validation)
 
     def _checkpoint(self, table, validation, about):
         from .checkpoints import Checkpoint  # and with it the writing and reading of files
@@ -663,7 +662,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _fitted_and_inputs(self, X):
         """What is fitted, and X checked against it."""
         fitted = vars(self).copy()  # one look at the state, whatever a refit does meanwhile
-        if not _is_plain(X, fitted):
+        if not is_plain(X, fitted):
             state = copy.copy(self)
             state.__dict__ = fitted  # a refit may have changed self since
             check_is_fitted(state)
@@ -975,13 +974,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         # Not get_params: a subclass may name fewer of them.
         params = {name: getattr(self, name) for name in DEFAULTS}
         params = parameters.checked(params, DEFAULTS)
-        if isinstance(params["scoring"], str) and params["scoring"] not in _scorers():
-            raise ValueError(
-                "scoring must be None, 'loss', a callable or one of the names that "
-                f"sklearn.metrics.get_scorer_names() gives; got {shown(self.scoring)}"
-            )
-        if callable(params["scoring"]):
-            check_scoring(self, scoring=self.scoring)  # which knows a metric from a scorer
+        scoring.check(self, params["scoring"])
         return params
 
     def _tasks(self, fitting, about, table):
@@ -997,104 +990,14 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         return EpochTasks(self, fitting.params["max_iter"], attributes, X=X, y=y, metadata=metadata)
 
-    def _scorer(self, fitting, about, table, validation):
-        """Score of given weights on the validation rows; None where R² will do."""
-        if self.scoring in (None, "loss") or fitting.validation_data is None:
-            return None
-        kept = fitting.validation_data.index
-        rows = slice(None) if kept is None else kept
-        X, y, weight = (None if M is None else M[rows] for M in validation or table)
-        y = y if about["_y_ndim"] == 2 else y[:, 0]
-        scorer = check_scoring(self, scoring=self.scoring)
-        known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X is an array
-        extra = {} if weight is None else {"sample_weight": weight}
-
-        def score(theta):
-            model = copy.copy(self)._commit(fitting.predictive(theta) | known)
-            try:
-                value = scorer(model, X, y, **extra)
-            except (TypeError, ValueError, AttributeError) as error:  # a classifier's scorer
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"scoring={shown(self.scoring)} failed: {error}") from error
-            if not parameters.is_number(value):
-                raise TypeError(f"scoring must give a number; it gave {shown(value)}")
-            return value
-
-        return score
-
     def _finish(self, fitting, stacklevel):
         """The fitted attributes, with a warning where training has not converged."""
-        self._tell(self._verdict(fitting), stacklevel + 1)
+        self._tell(outcome.verdict(self, fitting), stacklevel + 1)
         return fitting.attributes()
-
-    def _verdict(self, fitting):
-        """What is to be said of a fit that has ended; a ValueError if it has no use."""
-        refused = self._refused(fitting)
-        if refused is not None:
-            raise ValueError(refused)
-        return " ".join(self._complaints(fitting))
 
     def _tell(self, told, stacklevel):
         if told:
             warnings.warn(told, ConvergenceWarning, stacklevel=stacklevel)
-
-    def _refused(self, fitting):
-        """Why the result of training is not to be used, if it is not."""
-        epoch, advice = fitting.at.epochs, self._advice()
-        if fitting.judgement == "nonfinite":
-            return (
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                f"values and need to be preprocessed. (Epoch {epoch}: {advice}.)"
-            )
-        if fitting.judgement == "useless":
-            return (
-                f"Training diverged in epoch {epoch}, and no epoch before it was better than "
-                f"predicting the mean of y; {advice}."
-            )
-        return None
-
-    def _complaints(self, fitting):
-        """Sentences on what did not go well."""
-        epoch, best, advice = fitting.at.epochs, fitting.history.best_epoch, self._advice()
-        most = fitting.params["max_iter"]
-        stopped = {
-            "max_iter": f"Stochastic Optimizer: Maximum iterations ({most}) reached and "
-            "the optimization hasn't converged yet.",
-            "time": f"Training stopped after {epoch} epochs at max_time={self.max_time!r} seconds.",
-            "schedule": f"learning_rate={self.learning_rate!r} is planned over max_iter="
-            f"{most} passes and has ended: partial_fit no longer changes much. Use "
-            "'constant', or raise max_iter.",
-        }
-        if fitting.reason in stopped:
-            yield stopped[fitting.reason]
-        elif fitting.reason is not None and fitting.reason.startswith(parameters.FULL_BATCH):
-            yield f"{fitting.reason}, and it has not converged: see max_iter, max_fun and tol."
-        if fitting.judgement == "restored":
-            which = (
-                f"weights of epoch {best}" if best else "first weights, which have learnt nothing,"
-            )
-            yield f"Training diverged in epoch {epoch} and the {which} were restored; {advice}."
-        if fitting.judgement == "worse" and fitting.one_pass:
-            yield (
-                "The rows of this call are predicted ten times worse than by a mean of y: they are "
-                "not like those of the first call, which settled the scaling. Begin with rows "
-                "that look like the rest."
-            )
-        elif fitting.judgement == "worse":
-            rate = float(self.learning_rate_init)
-            full_batch = parameters.is_full_batch(self.solver)
-            remedy = "" if full_batch else f", or change learning_rate_init={rate:g}"
-            yield (
-                f"After epoch {epoch} the model is worse than predicting the mean of y: train for "
-                f"longer (max_iter){remedy}."
-            )
-
-    def _advice(self):
-        if parameters.is_full_batch(self.solver):
-            advice = "scale the data, or raise alpha"
-        else:
-            advice = f"try a learning_rate_init below {float(self.learning_rate_init):g}"
-        return advice if self.standardize else advice + ", or standardize=True"
 
     def _commit(self, fitted: dict[str, Any]):
         """Take over fitted attributes in one step, in place of all earlier ones."""
@@ -1111,11 +1014,6 @@ DEFAULTS = {
 }
 
 
-def _scorers():
-    """Names that `scoring` may be."""
-    return ("loss", *get_scorer_names())
-
-
 def _check_constructor(cls):
     """Refuse to save or load a subclass that a file has not got all parameters of."""
     if inspect.signature(cls).parameters.keys() != DEFAULTS.keys():
@@ -1123,36 +1021,3 @@ def _check_constructor(cls):
             f"{cls.__name__} has other parameters than BackpropRegressor, which a file has no "
             "place for; pickle keeps them"
         )
-
-
-def _is_plain(X, fitted):
-    """Whether X is an array in which validation would find nothing to change or refuse.
-
-    It takes 3 µs, and scikit-learn's validation 60, four times the network's own work on
-    a single row (benchmarks/predict_time.py).
-    """
-    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in (np.float64, np.float32):
-        return False
-    if fitted.get("n_features_in_") != X.shape[1] or "feature_names_in_" in fitted or not len(X):
-        return False
-    return isfinite(np.add.reduce(X, axis=None))
-
-
-def _about(scratch, ndim):
-    """Fitted attributes that describe the table and not the network."""
-    names = ("n_features_in_", "feature_names_in_")
-    return {name: getattr(scratch, name) for name in names if hasattr(scratch, name)} | {
-        "_y_ndim": ndim
-    }
-
-
-def checked_estimator(estimator: Any, fitted: bool = True) -> BackpropRegressor:
-    """The estimator, if it is a BackpropRegressor, and a fitted one where it has to be."""
-    if not isinstance(estimator, BackpropRegressor):
-        raise TypeError(
-            f"estimator must be a BackpropRegressor (of a Pipeline, its last step: pipeline[-1]); "
-            f"got {shown(estimator)}"
-        )
-    if fitted:
-        check_is_fitted(estimator)
-    return estimator

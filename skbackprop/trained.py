@@ -9,9 +9,10 @@ from .architecture import check_same
 from .automatic import is_auto
 from .blocks import run
 from .feed import Data
-from .fitting import Fitting, Table
+from .fitting import Fitting
 from .lbfgs import full_batch_rows
 from .model import model_of
+from .starting import Table
 from .training import Batch, Objective, add_decay
 
 Array = np.ndarray

@@ -220,14 +220,14 @@ def test_an_error_at_any_line_leaves_a_whole_file_to_go_on_from(path):
 
     path.unlink()
     lines, first = executed(again), {}
-    for k, (file, number) in enumerate(lines):
-        if os.path.basename(file)[:-3] in FILES:
-            first.setdefault((file, number), k)
-    last = {line: k for k, line in enumerate(lines) if line in first}
+    for k, execution in enumerate(lines):
+        if os.path.basename(execution.code.co_filename)[:-3] in FILES:
+            first.setdefault(execution.line, k)
+    last = {execution.line: k for k, execution in enumerate(lines) if execution.line in first}
     left = {"nothing": 0, "a checkpoint": 0, "all": 0}
     for k, point in enumerate(sorted({*first.values(), *last.values()})):
         path.unlink(missing_ok=True)
-        raising(again, point, (KeyboardInterrupt, OSError)[k % 2]("injected"))
+        raising(again, lines[point], (KeyboardInterrupt, OSError)[k % 2]("injected"))
         assert os.listdir(path.parent) in ([], [path.name]), lines[point]
         if not path.exists():
             left["nothing"] += 1

@@ -4,6 +4,7 @@ import pytest
 from own import classic
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skbackprop import BackpropRegressor
 from skbackprop.losses import LOSSES
 from skbackprop.optimizers import OPTIMIZERS
 
@@ -11,6 +12,7 @@ from skbackprop.optimizers import OPTIMIZERS
 QUICK = {"learning_rate_init": 0.01, "max_iter": 100}
 
 ESTIMATORS = [
+    BackpropRegressor(),
     classic(),
     *(classic(solver=solver, **QUICK) for solver in [*OPTIMIZERS, "lbfgs"]),
     # Of 100 units a step takes as long as a hundred of lbfgs.

@@ -325,9 +325,7 @@ def test_a_warm_start_knows_the_rates_of_its_last_fit_and_lbfgs_has_none():
 
 
 def test_a_stream_is_numbered_by_its_calls(monkeypatch):
-    from skbackprop import fitting
-
-    monkeypatch.setattr(fitting, "STREAM", 5)
+    monkeypatch.setattr("skbackprop.fitted.STREAM", 5)
     X, y = data()
     model = classic(hidden_layer_sizes=(4,), random_state=0)
     for _ in range(8):

@@ -656,7 +656,7 @@ def test_a_step_allocates_nothing_that_grows_with_the_batch(g, dtype):
     steps.theta[...], ws.A[0][...], Y[...] = net.initialize(np.random.default_rng(0)), 0.5, 1
     run(calls)
     assert ws.A[1].nbytes >= GROWN
-    assert peak_memory(lambda: run(calls)) < CONSTANT
+    assert peak_memory(lambda: run(calls), CONSTANT) < CONSTANT
 
 
 # ----- a stack of networks -------------------------------------------------------------

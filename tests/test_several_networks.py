@@ -201,8 +201,14 @@ def test_full_batch_solvers_train_one(data, solver):
         BackpropRegressor(solver=solver, n_networks=2).fit(*data)
 
 
+@pytest.fixture
+def brief(monkeypatch):
+    """The short trainings that choose the bins are of 16 passes, and not of 240."""
+    monkeypatch.setattr("skbackprop.automatic.PILOT_SEEN", 0)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_defaults_with_every_loss(data, loss):
+def test_the_defaults_with_every_loss(data, brief, loss):
     X, y = data
     y = np.abs(y) + 1
     model = BackpropRegressor(loss, max_iter=30, random_state=0).fit(X, y)
@@ -210,7 +216,7 @@ def test_the_defaults_with_every_loss(data, loss):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_defaults_with_every_activation(data, activation):
+def test_the_defaults_with_every_activation(data, brief, activation):
     model = BackpropRegressor(activation=activation, max_iter=16, random_state=0).fit(*data)
     assert check_gradients(model, *data).passed
 

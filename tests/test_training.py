@@ -570,4 +570,4 @@ def test_a_pass_allocates_nothing_that_grows(optimizer, small, monkeypatch):
     passes = epochs(objective, [data], how, at, [rng])
     next(passes)  # which makes all the memory there is
     # Y of a window, and the temporaries of its loss: 2048 rows of one number, a few times.
-    assert peak_memory(lambda: next(passes)) < CONSTANT
+    assert peak_memory(lambda: next(passes), CONSTANT) < CONSTANT
