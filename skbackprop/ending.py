@@ -66,7 +66,7 @@ def _keep_errors(fitting):
     """Errors on the validation rows, in the caller's units, for predict_interval."""
     if fitting.watch.validation is None:
         return
-    validation, theta, folds = fitting.watch.validation, fitting.model.theta, fitting.split.folds
+    validation, theta, folds = fitting.watch.validation, fitting.model.theta, fitting.folds
     errors, weight = validation.errors(theta)
     if folds is not None:
         errors = errors_of_the_mean(errors, validation.variance(theta), len(folds), weight)
