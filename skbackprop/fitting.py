@@ -19,18 +19,14 @@ from .architecture import architecture, check_same
 from .blocks import blocks
 from .conformal import error_quantiles
 from .divergence import EXPLODED, SAMPLE, Measure, mean_loss, measure
-from .encoding import encoding
 from .feed import Data
 from .fingerprint import crc_of, name_of
+from .inputs import units_and_encoding
 from .losses import LOSSES
-from .model import BINS, Model, encoding_attributes, model_of
+from .model import ENCODED, Model, encoding_attributes, model_of
 from .monitoring import History, Validation, Watch
 from .quiet import quietly
 from .scaling import (
-    Rows,
-    robust_standardization,
-    sample,
-    standardization,
     target_standardization,
 )
 from .stack import train
@@ -65,6 +61,8 @@ class Fitting:
         A single pass over the rows, none kept for validation (partial_fit).
     rows : ndarray of int or None
         Rows of the table to fit on; None for all of them.
+    categories : list of (ndarray or None), or None
+        Of every feature the levels that its numbers stand for, None for one of numbers.
     """
 
     def __init__(
@@ -78,8 +76,9 @@ class Fitting:
         checkpoint=None,
         one_pass=False,
         rows=None,
+        categories=None,
     ):
-        self.one_pass, self.only_rows = one_pass, rows
+        self.one_pass, self.only_rows, self.categories = one_pass, rows, categories
         self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
         params = self.params = self._without_auto(params, table, validation)
         self.reason: str | None = None  # why training ended short of success
@@ -128,7 +127,9 @@ class Fitting:
 
         def judge(short, step):
             some = np.arange(0, n, step) if rows is None else rows[::step]
-            pilot = Fitting(short, table, validation=validation, rows=some)
+            pilot = Fitting(
+                short, table, validation=validation, rows=some, categories=self.categories
+            )
             pilot.run()
             return pilot.history.best
 
@@ -195,9 +196,9 @@ class Fitting:
         activations = [*a["activation"], a["output_activation"]]
         self.model = m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
         m.n_networks, m.input_scale = a["n_networks"], a["input_scale"]
-        if a["standardize"]:
-            with for_products_of(1):  # else the bits of a sum depend on the number of threads
-                self._standardize(m, table, train)
+        m.categories = self.categories
+        with for_products_of(1):  # else the bits of a sum depend on the number of threads
+            self._set_units(m, table, train)
         network = m.network()
         n = len(Y) if train is None else len(train)
         memory.check(self.params, self.optimizer, network, dtype, n)
@@ -207,20 +208,25 @@ class Fitting:
         self.at, self.history = Progress(m.theta, state, rng), History()
         self.weight_mean, self.weight_rows = 0.0, 0
 
-    def _standardize(self, m, table, train):
+    def _set_units(self, m, table, train):
         """Units of X and y, and the encoding of X."""
         X, Y, weight = table
-        center, output = m.fit_intercept, m.network().g[-1].output
-        units = target_standardization(Y, weight, self.loss, output, center, train)
-        m.y_shift, m.y_scale = units
-        if self.architecture["standardize"] != "robust" or not center or issparse(X):
-            m.X_shift, m.X_scale = standardization(X, weight, center, train)
-            return
-        m.X_shift, m.X_scale = robust_standardization(X, weight, train)
-        Z, w = sample(X, weight, train)
-        Z = Rows(Z, np.float64, m.X_shift, m.X_scale).take(slice(None), np.empty(Z.shape))
-        m.encoding = encoding(Z, w, self.architecture["n_bins"])
-        m.layer_sizes[0] += m.encoding.n_bins
+        center, standardize = m.fit_intercept, self.architecture["standardize"]
+        if standardize:
+            output = m.network().g[-1].output
+            units = target_standardization(Y, weight, self.loss, output, center, train)
+            m.y_shift, m.y_scale = units
+        m.X_shift, m.X_scale, m.encoding = units_and_encoding(
+            X,
+            weight,
+            train,
+            standardize=standardize,
+            center=center,
+            n_bins=self.architecture["n_bins"],
+            categories=self.categories,
+        )
+        if m.encoding is not None:
+            m.layer_sizes[0] += m.encoding.n_added
 
     def _first_theta(self, network, rng, dtype):
         if self.architecture["parametrization"] == "neural_tangent":
@@ -256,7 +262,7 @@ class Fitting:
         """Everything as the last fit or partial_fit left it, in copies of its own."""
         state = previous["_training"]
         # Copies of the units too: those of a memory map are gone with its file.
-        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_", *BINS))}
+        units = {k: v for k, v in previous.items() if k.endswith(("_shift_", "_scale_", *ENCODED))}
         self.model = model_of(previous | _copied(units))
         # fit goes on from the last epoch, which may be past the best one; partial_fit
         # from the model that predicts.

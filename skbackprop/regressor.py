@@ -21,6 +21,7 @@ from .messages import shown
 from .model import model_of
 from .quiet import quietly
 from .tables import (
+    CODES,
     checked_inputs,
     checked_table,
     checked_validation_table,
@@ -527,6 +528,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             checkpoint=checkpoint,
             rows=rows,
             one_pass=one_pass,
+            categories=about["categories_"],
         )
         return fitting, about, table, self._scorer(fitting, about, table, validation)
 
@@ -539,7 +541,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 "checkpoint needs warm_start=False: a fit that finds its checkpoint goes on from it"
             )
         params = {name: getattr(self, name) for name in DEFAULTS}
-        return Checkpoint(params, table, validation, about.get("feature_names_in_"))
+        names, categories = about.get("feature_names_in_"), about["categories_"]
+        return Checkpoint(params, table, validation, names, categories)
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):
@@ -952,7 +955,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = not (np.ndim(self.standardize) == 0 and self.standardize == 0)
         tags.target_tags.positive_only = self._is_given("loss", "poisson", "gamma")
         return tags
 
@@ -1004,7 +1008,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         X, y, weight = (None if M is None else M[rows] for M in validation or table)
         y = y if about["_y_ndim"] == 2 else y[:, 0]
         scorer = check_scoring(self, scoring=self.scoring)
-        known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X is an array
+        # X is an array, with the numbers of levels in the place of these.
+        known = {k: v for k, v in about.items() if k != "feature_names_in_"} | {CODES: True}
         extra = {} if weight is None else {"sample_weight": weight}
 
         def score(theta):
@@ -1133,12 +1138,14 @@ def _is_plain(X, fitted):
         return False
     if fitted.get("n_features_in_") != X.shape[1] or "feature_names_in_" in fitted or not len(X):
         return False
+    if fitted.get("categories_") is not None and CODES not in fitted:
+        return False
     return isfinite(np.add.reduce(X, axis=None))
 
 
 def _about(scratch, ndim):
     """Fitted attributes that describe the table and not the network."""
-    names = ("n_features_in_", "feature_names_in_")
+    names = ("n_features_in_", "feature_names_in_", "categories_")
     return {name: getattr(scratch, name) for name in names if hasattr(scratch, name)} | {
         "_y_ndim": ndim
     }

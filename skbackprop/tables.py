@@ -14,11 +14,16 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from .columns import FLOATS, coded, is_frame, may_have_levels
 from .messages import naming
 from .quiet import quietly
+from .scaling import has_missing
 
 Array = np.ndarray
 NAMES = ("X", "y", "sample_weight")
+CODES = (
+    "_takes_codes"  # an attribute of a model that is given X with numbers of levels by ourselves
+)
 
 
 @contextmanager
@@ -75,10 +80,47 @@ def checked_validation_table(
 
 
 def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X") -> Any:
-    """X as an array or a CSR matrix of float64 or float32."""
+    """X as an array or a CSR matrix of float64 or float32, numbers of levels for text.
+
+    NaN is a missing cell, where there is a mean or median to stand for it.
+    """
     with _about(name):
-        X, types = _numbers(X, name), [np.float64, np.float32]
-        return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=types)
+        X = _numbers(X, name)
+        checks = {"accept_sparse": "csr", "dtype": FLOATS, "ensure_all_finite": "allow-nan"}
+        known = None if reset else estimator.categories_
+        if is_frame(X) and (known is not None or may_have_levels(X)):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            X, known = coded(X, known, learn=reset)
+            X = check_array(X, input_name="X", estimator=estimator, **checks)
+        else:
+            _refuse_codes(estimator, known)
+            X = validate_data(estimator, X, reset=reset, **checks)
+        if reset:
+            estimator.categories_ = known
+        _refuse_missing(X, estimator.standardize if reset else estimator.X_scale_ is not None)
+    return X
+
+
+def _refuse_codes(estimator, categories) -> None:
+    """Numbers of levels are this package's own; the caller has levels, in a frame."""
+    if categories is None or hasattr(estimator, CODES):
+        return
+    j = next(j for j, levels in enumerate(categories) if levels is not None)
+    names = getattr(estimator, "feature_names_in_", None)
+    raise TypeError(
+        f"X must be a data frame, as in fit: column {j if names is None else names[j]!r} held text "
+        "or categories"
+    )
+
+
+def _refuse_missing(X, standardize) -> None:
+    if sparse.issparse(X) and has_missing(X):
+        raise ValueError("X is sparse and contains NaN, which only a dense X may: X.toarray()")
+    if not standardize and has_missing(X):
+        raise ValueError(
+            "X contains NaN, and standardize=False has no mean to put in the place of a missing "
+            "cell: fill them, or standardize"
+        )
 
 
 def _targets(y: Any, name: str) -> tuple[Array, int]:

@@ -7,10 +7,11 @@ from own import classic
 from skbackprop import BackpropRegressor
 from skbackprop.encoding import (
     BOUND,
+    Encoding,
+    bins_of,
     bound,
     bound_derivative,
     bound_second_derivative,
-    encoding,
 )
 from skbackprop.model import model_of
 from skbackprop.scaling import quantiles, robust_standardization
@@ -19,6 +20,10 @@ from skbackprop.scaling import quantiles, robust_standardization
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def encoding_of(Z, weight, n_bins):
+    return Encoding(*bins_of(Z, weight, n_bins))
 
 
 def encoded(E, Z):
@@ -34,7 +39,7 @@ def slow(E, z):
 
 def test_values_are_those_of_the_formulas(rng):
     Z = rng.normal(size=(300, 4))
-    E = encoding(Z, None, 8)
+    E = encoding_of(Z, None, 8)
     assert E.n_bins == 32 and (E.half > 0).all() and (np.diff(E.column) >= 0).all()
     np.testing.assert_allclose(encoded(E, Z), [slow(E, z) for z in Z], rtol=1e-14, atol=1e-14)
 
@@ -53,7 +58,7 @@ def test_the_bound():
 
 def test_bins_hold_equal_weight_and_reach_from_end_to_end(rng):
     z = rng.exponential(size=(1600, 1))
-    E = encoding(z, None, 16)
+    E = encoding_of(z, None, 16)
     low, high = E.middle - E.half, E.middle + E.half
     np.testing.assert_allclose(low[1:], high[:-1])
     np.testing.assert_allclose([low[0], high[-1]], [z.min(), z.max()])
@@ -64,20 +69,20 @@ def test_bins_hold_equal_weight_and_reach_from_end_to_end(rng):
 @pytest.mark.parametrize(("values", "n_bins"), [(1, 0), (2, 0), (3, 2), (9, 8), (10, 4)])
 def test_a_few_values_are_the_knots(values, n_bins):
     """Each of up to twice as many as there are bins, and one; else quantiles."""
-    E = encoding(np.arange(values * 3)[:, None] % values * 1.0, None, 4)
+    E = encoding_of(np.arange(values * 3)[:, None] % values * 1.0, None, 4)
     assert E.n_bins == n_bins
 
 
 def test_a_row_of_weight_2_is_two_rows(rng):
     Z, w = rng.normal(size=(50, 2)), rng.integers(1, 4, 50)
-    one, two = encoding(Z, w / w.max(), 4), encoding(np.repeat(Z, w, axis=0), None, 4)
+    one, two = encoding_of(Z, w / w.max(), 4), encoding_of(np.repeat(Z, w, axis=0), None, 4)
     for name in ("column", "middle", "half"):
         assert np.array_equal(getattr(one, name), getattr(two, name))
 
 
 def test_pull_back_and_jacobian_are_the_derivative(rng):
     Z = rng.normal(size=(40, 3))
-    E = encoding(Z, None, 5)
+    E = encoding_of(Z, None, 5)
     Z, dA, h = Z + 1e-3, rng.normal(size=(40, 3 + E.n_bins)), 1e-6  # off the knots
     J = np.stack([encoded(E, Z + h * e) - encoded(E, Z - h * e) for e in np.eye(3)], axis=2) / (
         2 * h
@@ -147,7 +152,7 @@ def test_what_predicts_is_the_encoding(rng):
     )
     m = model_of(vars(model))
     Z = (X - model.X_shift_) / model.X_scale_
-    assert m.bin_names("ab") == ["a 1", "a 2", "a 3", "b 1", "b 2", "b 3"]
+    assert m.input_names("ab") == ["a", "b", "a 1", "a 2", "a 3", "b 1", "b 2", "b 3"]
     assert m.layer_sizes == [8, 4, 1] and m.n_features == model.n_features_in_ == 2
     W, b, _ = m.network().views(m.theta)
     A = np.maximum(0, encoded(m.encoding, Z) @ W[1] + b[1]) @ W[2] + b[2]
