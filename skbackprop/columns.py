@@ -42,7 +42,7 @@ def coded(X: Any, categories: Categories | None, learn: bool) -> tuple[Any, Cate
         names it.
     """
     found = {j: _factorized(X, j) for j, dtype in enumerate(X.dtypes) if _may_be_text(dtype)}
-    kept = [None] * X.shape[1] if categories is None else categories
+    kept: Categories = [None] * X.shape[1] if categories is None else categories
     found = {j: f for j, f in found.items() if kept[j] is not None or not _are_numbers(X, j, f)}
     if learn:
         kept = [_sorted(X, j, found[j][0]) if j in found else None for j in range(X.shape[1])]

@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from . import automatic, memory, parameters
 from .architecture import architecture, check_same
@@ -26,9 +25,7 @@ from .losses import LOSSES
 from .model import ENCODED, Model, encoding_attributes, model_of
 from .monitoring import History, Validation, Watch
 from .quiet import quietly
-from .scaling import (
-    target_standardization,
-)
+from .scaling import check_complete, target_standardization
 from .stack import train
 from .threads import for_products_of
 from .training import MiniBatch, Objective, Progress
@@ -94,6 +91,10 @@ class Fitting:
         self.schedule = parameters.resolve_schedule(params)
         X, Y, weight = table
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
+        if not self.architecture["standardize"]:
+            check_complete(X)
+            if validation is not None:
+                check_complete(validation[0], "X_val")
         self._check_targets(Y, weight, first=previous is None)
         if previous is None:
             rng = np.random.Generator(np.random.PCG64(parameters.seed_from(params["random_state"])))

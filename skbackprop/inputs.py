@@ -61,13 +61,12 @@ def units_and_encoding(
                 vector[of_levels] = neutral
     if not (robust or len(of_levels) or len(missing)):
         return shift, scale, None
-    bins: Any = ()
+    bins = levels_of({})  # none
     if robust:
         Z, w = sample(X, weight, rows)
         Z = Rows(Z, np.float64, shift, scale).take(slice(None), np.empty(Z.shape))
         bins = bins_of(Z, w, n_bins, of_levels)
-    levels, rest = levels_of(codes), (missing, of_levels, robust)
-    E = Encoding(*(bins or levels_of({})), *levels, *rest)
+    E = Encoding(*bins, *levels_of(codes), missing, of_levels, robust)
     if X.shape[1] + E.n_added == 0:  # a single level each: a network without inputs is none
         E.level_column, E.level, E.other = np.array([[0], [codes[0][0]], [NEVER]])
     return shift, scale, E

@@ -75,7 +75,10 @@ class Model:
         return [
             *np.array(names, object)[E.numbers(len(names))],
             *(f"{names[j]} {t}" for j, t in zip(E.column, number, strict=True)),
-            *(f"{names[j]}={self._level(j, p)}" for j, p in zip(E.level_column, E.level)),
+            *(
+                f"{names[j]}={self._level(j, p)}"
+                for j, p in zip(E.level_column, E.level, strict=True)
+            ),
             *(f"{names[j]} missing" for j in E.missing_column),
         ]
 
@@ -242,7 +245,8 @@ def model_of(attributes: dict[str, Any]) -> Model:
     units = ("X_shift", "X_scale", "y_shift", "y_scale")
     parts = [attributes[f"{name}_"] for name in (*names, *units)]
     parts += [_encoding_in(attributes), attributes["n_networks_"], attributes["input_scale_"]]
-    return Model(*parts, attributes["categories_"])
+    parts.append(attributes["categories_"])
+    return Model(*parts)
 
 
 def _encoding_in(attributes):

@@ -421,11 +421,7 @@ def _check_bins(fitted, n_features):
 
 def _ascends(column, n_features, step=0):
     """Whether these are features in their order."""
-    return (
-        column.size == 0
-        or bool(np.diff(column).min(initial=step) >= step)
-        and bool(column[-1] < n_features)
-    )
+    return bool((np.diff(column) >= step).all() and (column < n_features).all())
 
 
 def _check_levels(fitted, n_features):

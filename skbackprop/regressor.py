@@ -20,6 +20,7 @@ from .export import to_mlp_regressor
 from .messages import shown
 from .model import model_of
 from .quiet import quietly
+from .scaling import check_complete
 from .tables import (
     CODES,
     checked_inputs,
@@ -669,6 +670,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             state.__dict__ = fitted  # a refit may have changed self since
             check_is_fitted(state)
             X = checked_inputs(state, X)
+            if fitted["X_scale_"] is None:
+                check_complete(X)
         return fitted, X
 
     @quietly

@@ -235,6 +235,15 @@ def has_missing(X: Any) -> bool:
     return any(np.isnan(entries[rows]).any() for rows in blocks(len(entries), FEWEST_ROWS))
 
 
+def check_complete(X: Any, name: str = "X") -> None:
+    """Refuse missing cells, for which there are no units."""
+    if has_missing(X):
+        raise ValueError(
+            f"{name} contains NaN, and standardize=False has no mean to put in the place of a "
+            "missing cell: fill it, or standardize"
+        )
+
+
 def sample(X: Any, weight: Array | None, index: Array | None) -> tuple[Array, Array | None]:
     """Rows of positive weight, or some that are evenly spaced, in float64, and their weights."""
     n = X.shape[0] if index is None else len(index)

@@ -82,7 +82,7 @@ def checked_validation_table(
 def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X") -> Any:
     """X as an array or a CSR matrix of float64 or float32, numbers of levels for text.
 
-    NaN is a missing cell, where there is a mean or median to stand for it.
+    NaN is a missing cell, of what is not sparse.
     """
     with _about(name):
         X = _numbers(X, name)
@@ -97,7 +97,8 @@ def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X")
             X = validate_data(estimator, X, reset=reset, **checks)
         if reset:
             estimator.categories_ = known
-        _refuse_missing(X, estimator.standardize if reset else estimator.X_scale_ is not None)
+        if sparse.issparse(X) and has_missing(X):
+            raise ValueError(f"{name} is sparse and contains NaN, which only a dense {name} may")
     return X
 
 
@@ -111,16 +112,6 @@ def _refuse_codes(estimator, categories) -> None:
         f"X must be a data frame, as in fit: column {j if names is None else names[j]!r} held text "
         "or categories"
     )
-
-
-def _refuse_missing(X, standardize) -> None:
-    if sparse.issparse(X) and has_missing(X):
-        raise ValueError("X is sparse and contains NaN, which only a dense X may: X.toarray()")
-    if not standardize and has_missing(X):
-        raise ValueError(
-            "X contains NaN, and standardize=False has no mean to put in the place of a missing "
-            "cell: fill them, or standardize"
-        )
 
 
 def _targets(y: Any, name: str) -> tuple[Array, int]:

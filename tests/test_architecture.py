@@ -168,6 +168,7 @@ KNOWS = {
         "model",
         "parameters",
         "persistence",
+        "scaling",
         "tables",
     },
     "many": {
