@@ -472,7 +472,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             def keep():
                 checkpoint.save(fitting.attributes() | about)
 
-        tasks = self._tasks(fitting, about, table)
+        tasks = self._tasks(fitting, about, table, X)
         try:
             fitting.run(scorer, tasks, keep)
         except KeyboardInterrupt:
@@ -958,7 +958,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = tags.input_tags.categorical = True
+        tags.input_tags.sparse = True
+        # Not "categorical", which is said of estimators to which whole numbers are categories.
         tags.input_tags.allow_nan = not (np.ndim(self.standardize) == 0 and self.standardize == 0)
         tags.target_tags.positive_only = self._is_given("loss", "poisson", "gamma")
         return tags
@@ -989,11 +990,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             check_scoring(self, scoring=self.scoring)  # which knows a metric from a scorer
         return params
 
-    def _tasks(self, fitting, about, table):
+    def _tasks(self, fitting, about, table, X):
         """What tells the callbacks of every epoch; None if there are none."""
         if not has_callbacks(self):
             return None
-        X, y, weight = table
+        checked_X, y, weight = table
+        if about["categories_"] is None:  # else a callback predicts of the levels in X itself
+            X = checked_X
         y = y if about["_y_ndim"] == 2 else y[:, 0]
         metadata = {} if weight is None else {"sample_weight": weight}
 

@@ -434,6 +434,7 @@ BAD_X = {
     "datetime cell": lambda X: cells(X, datetime.datetime(2026, 1, 1)),
     "timedelta cell": lambda X: cells(X, datetime.timedelta(3)),
     "Timestamp cell": lambda X: cells(X, pd.Timestamp("2026")),
+    "NaT": lambda X: cells(X, pd.NaT),
     "text cell": lambda X: cells(X, "a"),
     "empty text": lambda X: cells(X, ""),
     "list cell": lambda X: cells(X, [1, 2]),
@@ -495,7 +496,6 @@ OF_LEVELS = {
 
 MISSING_X = {
     "NaN": lambda X: cells(X, np.nan, float),
-    "NaT": lambda X: cells(X, pd.NaT),
     "None cell": lambda X: cells(X, None),
     "Decimal NaN": lambda X: cells(X, Decimal("NaN")),
     "frame NaN": lambda X: columns(X, np.nan),
