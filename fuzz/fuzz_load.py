@@ -190,7 +190,8 @@ def check(path, data):
     X = np.linspace(-3, 3, 2 * model.n_features_in_).reshape(2, -1)
     if model.X_shift_ is not None:  # where a scale of 0 would be 0 / 0
         X = np.vstack([X, model.X_shift_])
-    X = X if names is None else pd.DataFrame(X, columns=names)
+    if names is not None and len({*names}) == len(names):  # else scikit-learn refuses the frame
+        X = pd.DataFrame(X, columns=names)
     X = X if model.categories_ is None else with_levels(model.categories_, X)
     predictions = model.predict(X)
     assert np.isfinite(predictions).all() and predictions.size == len(X) * model.n_outputs_
