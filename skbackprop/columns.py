@@ -106,7 +106,7 @@ def _factorized(X, j) -> tuple[list[Any], Array]:
         return levels.tolist(), codes
     text = X.to_series(j).cast(str)
     levels = text.unique().drop_nulls()
-    codes = text.replace_strict(levels, np.arange(len(levels)), default=-1)
+    codes = text.replace_strict(levels, list(range(len(levels))), default=-1)
     return levels.to_list(), codes.fill_null(-1).to_numpy()
 
 

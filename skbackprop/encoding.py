@@ -27,8 +27,6 @@ The derivatives by the z that are numbers, and there, are those of elementwise f
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -41,7 +39,7 @@ Array = np.ndarray
 BOUND = 3.0  # of c(z), in units of X_scale: of a normal feature 4 standard deviations
 FEW = 3  # values below which there is nothing between to encode
 NEVER = -2  # qₜ of a level with a column of its own; -1 is a level that was not seen
-NO_COLUMNS = partial(np.empty, 0, np.int64)
+NO_COLUMNS = np.empty(0, np.int64)
 
 
 def bound(Z: Array) -> Array:
@@ -79,14 +77,14 @@ class Encoding:
         False for c(z) = z.
     """
 
-    column: Array = field(default_factory=NO_COLUMNS)
-    middle: Array = field(default_factory=NO_COLUMNS)
-    half: Array = field(default_factory=NO_COLUMNS)
-    level_column: Array = field(default_factory=NO_COLUMNS)
-    level: Array = field(default_factory=NO_COLUMNS)
-    other: Array = field(default_factory=NO_COLUMNS)
-    missing_column: Array = field(default_factory=NO_COLUMNS)
-    categories: Array = field(default_factory=NO_COLUMNS)
+    column: Array = field(default_factory=lambda: NO_COLUMNS)
+    middle: Array = field(default_factory=lambda: NO_COLUMNS)
+    half: Array = field(default_factory=lambda: NO_COLUMNS)
+    level_column: Array = field(default_factory=lambda: NO_COLUMNS)
+    level: Array = field(default_factory=lambda: NO_COLUMNS)
+    other: Array = field(default_factory=lambda: NO_COLUMNS)
+    missing_column: Array = field(default_factory=lambda: NO_COLUMNS)
+    categories: Array = field(default_factory=lambda: NO_COLUMNS)
     bounded: bool = True
 
     @property
@@ -106,11 +104,12 @@ class Encoding:
             return slice(None)
         return np.delete(np.arange(n_features), self.categories)
 
-    def parts(self, n_features: int) -> list[slice]:
+    def parts(self, n_features: int) -> tuple[slice, slice, slice, slice]:
         """Columns of A[0] that are c(z), e(z), o(z) and i(z)."""
-        sizes = n_features - len(self.categories), self.n_bins, len(self.level_column)
-        ends = accumulate((*sizes, len(self.missing_column)), initial=0)
-        return [slice(*ends) for ends in pairwise(ends)]
+        c = n_features - len(self.categories)
+        e = c + len(self.column)
+        o = e + len(self.level_column)
+        return slice(c), slice(c, e), slice(e, o), slice(o, None)
 
     def value(self, Z: Array, out: Array) -> Array:
         """A[0] into `out`, which has its columns."""
@@ -125,7 +124,8 @@ class Encoding:
             missing = np.isnan(z)
             if missing.any():
                 z[missing] = 0
-            out[rows, i] = missing[:, self.missing_column]
+            if len(self.missing_column):
+                out[rows, i] = missing[:, self.missing_column]
             out[rows, c] = bound(z[:, numbers]) if self.bounded else z[:, numbers]
             if self.n_bins:
                 np.clip(self._within(z), -1, 1, out=out[rows, e])

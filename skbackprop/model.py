@@ -256,7 +256,7 @@ def _encoding_in(attributes):
         return None
     if bounded and categories is None and all(M is None for M in arrays[len(BINS) :]):
         return Encoding(*arrays[: len(BINS)])  # without a look at what is empty
-    arrays = [NO_COLUMNS() if M is None else M for M in arrays]
+    arrays = [NO_COLUMNS if M is None else M for M in arrays]
     of_levels = [j for j, levels in enumerate(categories or ()) if levels is not None]
     return Encoding(*arrays, np.array(of_levels, np.int64), bounded)
 

@@ -190,7 +190,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         deviations of the training rows. "robust" takes the median and the interquartile range
         of X, and bounds what comes of them, z, by z / √(1 + (z/3)²), so that a cell far from all
         others is never far from them inside; of a sparse X, and without intercepts, it is True.
-        "auto" is "robust", but True without hidden layers: that model is linear in X.
+        "auto" is "robust", but True without hidden layers: that model is linear in X. Without
+        standardisation a value that is missing has no mean to stand for it: NaN is refused.
         y is shifted and scaled for an identity output, scaled for one with a lower bound of 0 and
         for losses that a shift would change ("poisson", "gamma"), left alone for others and for
         a loss of your own. Of several outputs each is scaled by itself, so that the loss counts
@@ -986,7 +987,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         # Not "categorical", which is said of estimators to which whole numbers are categories.
-        tags.input_tags.allow_nan = not (np.ndim(self.standardize) == 0 and self.standardize == 0)
+        given = self.standardize
+        tags.input_tags.allow_nan = bool(given) if isinstance(given, (bool, np.bool_)) else True
         tags.target_tags.positive_only = self._is_given("loss", "poisson", "gamma")
         return tags
 
