@@ -140,6 +140,20 @@ def test_float32_stays_float32():
     assert clone(BOUNDED).fit(F, Y).predict(F).dtype == np.float32
 
 
+def test_nullable_numbers_beside_text():
+    age = np.where(np.isnan(missing_age()), np.nan, np.round(missing_age()))
+    flag = [None if k % 4 == 0 else bool(v) for k, v in enumerate(FLAG)]
+    F = table(age=pd.array(age, "Int64"), flag=pd.array(flag, "boolean"))
+    G = table(age=age, flag=np.array([np.nan if v is None else v for v in flag], float))
+    P = pl.DataFrame(
+        {name: F[name].astype(object).where(F[name].notna(), None).tolist() for name in F}
+    )
+    expected = clone(BOUNDED).fit(G, Y)
+    assert expected.missing_columns_.tolist() == [2, 3]
+    for frame in (F, P):
+        same(clone(BOUNDED).fit(frame, Y).predict(frame), expected.predict(G))
+
+
 @pytest.mark.parametrize(
     ("column", "said"),
     [
@@ -483,6 +497,53 @@ def test_wide_tables_are_a_few_arrays_in_a_file(tmp_path):
     model = clone(UNBOUNDED).fit(F, np.arange(30.0))
     model.save(tmp_path / "model.skb")
     assert (BackpropRegressor.load(tmp_path / "model.skb").predict(F) == model.predict(F)).all()
+
+
+def changed(name, change):
+    """A change of one fitted array."""
+
+    def of(model):
+        M = getattr(model, name).copy()
+        setattr(model, name, change(M))
+
+    return of
+
+
+def without_a_level(model):
+    model.categories_ = [model.categories_[0][:-1], *model.categories_[1:]]
+
+
+def unsorted(model):
+    model.categories_ = [model.categories_[0][::-1], *model.categories_[1:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: setattr(m, "categories_", None), "features|units|levels"),
+        (lambda m: setattr(m, "categories_", m.categories_[:3]), "features|categories"),
+        (lambda m: setattr(m, "categories_", [None] * 4), "kinds"),
+        (without_a_level, "levels of its features"),
+        (unsorted, "order"),
+        (lambda m: setattr(m, "level_others_", None), "number of levels"),
+        (changed("level_columns_", lambda M: M[::-1]), "features of its levels"),
+        (changed("level_columns_", lambda M: M + 3), "features of its levels"),
+        (changed("level_columns_", lambda M: M + 2), "levels of its features"),
+        (changed("level_codes_", lambda M: M + 2), "levels of its features"),
+        (changed("level_codes_", lambda M: M[:-1]), "number of levels"),
+        (changed("level_others_", lambda M: M - 2), "level_others_"),
+        (changed("missing_columns_", lambda M: M[::-1]), "features with missing cells"),
+        (changed("missing_columns_", lambda M: M + 2), "features with missing cells"),
+        (changed("missing_columns_", lambda M: M[:0]), "number of its categories"),
+        (changed("X_shift_", lambda M: M + 1), "units of its categories"),
+        (changed("X_scale_", lambda M: M * 2), "units of its categories"),
+    ],
+)
+def test_what_no_fit_leaves_is_not_saved(change, said, tmp_path):
+    model = clone(UNBOUNDED).fit(with_missing(), Y)
+    change(model)
+    with pytest.raises(ValueError, match=f"cannot be saved: .*({said})"):
+        model.save(tmp_path / "model.skb")
 
 
 @MODELS

@@ -12,6 +12,7 @@ from skbackprop.encoding import (
     bound,
     bound_derivative,
     bound_second_derivative,
+    levels_of,
 )
 from skbackprop.model import model_of
 from skbackprop.scaling import quantiles, robust_standardization
@@ -27,7 +28,7 @@ def encoding_of(Z, weight, n_bins):
 
 
 def encoded(E, Z):
-    return E.value(Z, np.empty((len(Z), Z.shape[1] + E.n_bins)))
+    return E.value(Z, np.empty((len(Z), Z.shape[1] + E.n_added)))
 
 
 def slow(E, z):
@@ -89,6 +90,51 @@ def test_pull_back_and_jacobian_are_the_derivative(rng):
     )
     np.testing.assert_allclose(E.jacobian(Z), J, atol=1e-7)
     np.testing.assert_allclose(E.pull_back(dA, Z), np.einsum("mi,mij->mj", dA, J), atol=1e-6)
+
+
+# ----- categories and missing cells ---------------------------------------------------------
+
+
+def with_levels(rng, bounded):
+    """Features: a number, three levels of five, two levels, a number that may be missing, one."""
+    Z = rng.normal(size=(60, 5))
+    Z[:, 1], Z[:, 2], Z[:, 4] = rng.choice([0, 2, 4], 60), rng.choice([1, 3], 60), 0
+    Z[::7, 3] = Z[::5, 1] = np.nan
+    of_levels = np.array([1, 2, 4])
+    levels = levels_of({1: [0, 2, 4], 2: [1, 3], 4: [0]})
+    bins = bins_of(Z, None, 4 if bounded else 0, of_levels)
+    return Z, Encoding(*bins, *levels, np.array([1, 3]), of_levels, bounded)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_levels_and_missing_cells(rng, bounded):
+    Z, E = with_levels(rng, bounded)
+    assert set(E.column) == ({0, 3} if bounded else set())
+    A, c = encoded(E, Z), bound if bounded else np.asarray
+    assert A.shape == (60, 2 + E.n_bins + 4 + 2) and np.isfinite(A).all()
+    expected = [c(Z[:, 0]), c(np.nan_to_num(Z[:, 3]))]
+    np.testing.assert_array_equal(A[:, :2], np.column_stack(expected))
+    rest = [Z[:, 1] == 0, Z[:, 1] == 2, Z[:, 1] == 4, Z[:, 2] - 2, *np.isnan(Z[:, [1, 3]]).T]
+    np.testing.assert_array_equal(A[:, 2 + E.n_bins :], np.column_stack(rest))
+    unseen = Z.copy()
+    unseen[:, 1:3] = -1, 2
+    assert not encoded(E, unseen)[:, 2 + E.n_bins : -1].any()
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_pull_back_and_jacobian_of_the_numbers(rng, bounded):
+    Z, E = with_levels(rng, bounded)
+    off_the_knots = np.array([1e-3, 0, 0, 1e-3, 0])
+    Z, numbers, h = np.nan_to_num(Z) + off_the_knots, [0, 3], 1e-6
+    steps = [h * e for e in np.eye(5)[numbers]]
+    J = np.stack([encoded(E, Z + e) - encoded(E, Z - e) for e in steps], axis=2) / (2 * h)
+    found, dA = E.jacobian(Z), rng.normal(size=(60, 5 + E.n_added))
+    np.testing.assert_allclose(found[:, :, numbers], J, atol=1e-7)
+    assert not found[:, :, [1, 2, 4]].any()
+    np.testing.assert_allclose(E.pull_back(dA, Z), np.einsum("mi,mij->mj", dA, found), atol=1e-12)
+    up, down = (E.jacobian(Z + s * 1e-5) for s in (1, -1))
+    bend = np.einsum("mi,mij->mj", dA[:, :2], (up - down)[:, :2]) / 2e-5
+    np.testing.assert_allclose(E.bend(dA, Z)[:, numbers], bend[:, numbers], atol=1e-8)
 
 
 # ----- quantiles and robust units ------------------------------------------------------
