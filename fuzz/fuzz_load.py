@@ -161,6 +161,17 @@ def most_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
+def with_levels(categories, X):
+    """The table with a column of levels, and of others, for every category."""
+    X = pd.DataFrame(X)
+    for j, levels in enumerate(categories):
+        if levels is not None:
+            text = levels.dtype == object
+            some = [*levels[:1], *levels[-1:], "other" if text else 17, None, None][: len(X)]
+            X.isetitem(j, pd.Series(some, dtype=object) if text else pd.Categorical(some))
+    return X
+
+
 def check(path, data):
     """Refused as it must be, or a model."""
     path.write_bytes(data)
@@ -179,7 +190,9 @@ def check(path, data):
     X = np.linspace(-3, 3, 2 * model.n_features_in_).reshape(2, -1)
     if model.X_shift_ is not None:  # where a scale of 0 would be 0 / 0
         X = np.vstack([X, model.X_shift_])
-    X = X if names is None else pd.DataFrame(X, columns=names)
+    if names is not None and len({*names}) == len(names):  # else scikit-learn refuses the frame
+        X = pd.DataFrame(X, columns=names)
+    X = X if model.categories_ is None else with_levels(model.categories_, X)
     predictions = model.predict(X)
     assert np.isfinite(predictions).all() and predictions.size == len(X) * model.n_outputs_
     check_saved_again(path, data, model)

@@ -25,6 +25,7 @@ from .quiet import quietly
 from .regressor import BackpropRegressor
 from .reports import Line, Report, line_of
 from .rules import derivatives, of_prediction, values
+from .scaling import has_missing
 from .tables import checked_table
 from .threads import for_products_of
 from .trained import Trained, fitting_at, trained_by
@@ -116,14 +117,15 @@ def _set_up(estimator, X, y, sample_weight):
     fitted = hasattr(checked_estimator(estimator, fitted=False), "theta_")
     params = estimator._checked() | {"dtype": "float64"}
     params["random_state"] = deepcopy(params["random_state"])  # a generator is left where it is
-    table, _ = checked_table(copy(estimator), X, y, sample_weight, reset=not fitted)
+    scratch = copy(estimator)
+    table, _ = checked_table(scratch, X, y, sample_weight, reset=not fitted)
     if fitted:
         return fitting_at(vars(estimator), params, table, "check_gradients"), table
     # Of weights that are all at work, W[L] = 0 would hide what is before it; and without the short
     # trainings that tell how many bins are best.
     params |= {"parametrization": "standard", "n_networks": 1}
     params |= {"n_bins": BINS} if is_auto(params["n_bins"]) and _has_robust_units(params) else {}
-    return Fitting(params, table).alone(), table
+    return Fitting(params, table, categories=scratch.categories_).alone(), table
 
 
 def _has_robust_units(params):
@@ -202,8 +204,9 @@ def _lines(f: Definition, t: Trained, fitting: Fitting, X: Array, at_kinks: AtKi
         bad |= {v.name} if lines[-1].is_bad else set()
     model, margin = fitting.model, BY_KINKS if at_kinks.everywhere else MARGIN
     units: tuple[Any, Any] = (model.X_shift, model.X_scale)
-    predicted: Any = _of_prediction(f, model, X) if model.encoding is None else ()
-    if model.encoding is not None:  # whose every knot is a kink: up to A[0]
+    plain = model.encoding is None and not has_missing(X)
+    predicted: Any = _of_prediction(f, model, X) if plain else ()
+    if not plain:  # every knot of an encoding is a kink, and from a missing cell there is no step
         X, units = f.A[0], (None, None)
     of_training = derivatives(f, t, fitting.loss, fitting.objective.from_Z, X, units)
     for d in chain(of_training, predicted):

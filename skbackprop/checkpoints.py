@@ -32,6 +32,8 @@ class Checkpoint:
         What is learnt from; a file of other data is refused.
     names : ndarray of str or None
         Of the columns.
+    categories : list of (ndarray or None), or None
+        Levels of the columns.
 
     Raises
     ------
@@ -39,7 +41,7 @@ class Checkpoint:
         If no checkpoint could be written: before training and not in the tenth epoch.
     """
 
-    def __init__(self, params: dict[str, Any], table, validation, names=None):
+    def __init__(self, params: dict[str, Any], table, validation, names=None, categories=None):
         self.params, self.path = params, path_of(params["checkpoint"])
         self.finished, self.told = False, ""  # of the fit that was found
         persistence.check(params)
@@ -48,6 +50,9 @@ class Checkpoint:
         if validation is not None:
             data |= {f"{name}_val": described(M) for name, M in zip(PARTS, validation, strict=True)}
         self.data = data | {"feature names": described_names(names)}
+        if categories is not None:
+            levels = [None if of is None else of.tolist() for of in categories]
+            self.data["categories"] = described_names(levels)
 
     def found(self) -> dict[str, Any] | None:
         """Fitted attributes of the fit in the file; None if there is no file.

@@ -19,8 +19,9 @@ as W[l] is constant and g[l]'(Z[l]) has the derivative g[l]''(Z[l]) ⊙ D[l]. Th
 
 Where the inputs are encoded, A[0] = φ(z) of the scaled features z (:mod:`skbackprop.encoding`),
 the derivatives by z are, with J = dφ/dz, (dA[L]/dA[0]) J and
-Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)). Of several networks the mean predicts, and the
-derivatives are the means of theirs.
+Jᵀ (d²f/dA[0]²) J + diag(df/dc ⊙ c''(z)). By a category, and by a cell that is missing, there is
+no derivative: NaN. Of several networks the mean predicts, and the derivatives are the means of
+theirs.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +31,6 @@ import numpy as np
 
 from .blocks import blocks
 from .calculus import right_multiplication
-from .encoding import bound_second_derivative
 from .messages import shown
 from .model import Model
 from .second_order import ENTRIES, Pass
@@ -70,10 +70,10 @@ def feature_hessian(p: Pass, k: int, Z: Array, encoding: Any) -> Array:
     H = input_hessian(p, k)
     if encoding is None:
         return H
-    d, J = Z.shape[1], encoding.jacobian(Z)
+    J = encoding.jacobian(Z)
     H = J.swapaxes(1, 2) @ H @ J
-    diagonal = np.arange(d)
-    H[:, diagonal, diagonal] += input_gradient(p, k)[:, :d] * bound_second_derivative(Z)
+    diagonal = np.arange(Z.shape[1])
+    H[:, diagonal, diagonal] += encoding.bend(input_gradient(p, k), Z)
     return H
 
 
@@ -117,7 +117,18 @@ def _derivatives(model, X, function: Callable, at_once):
             M = M + np.stack([function(p, k, Z, model.encoding) for k in outputs], axis=-1)
         A, M = A / len(members), (M / len(members)).astype(np.float64, copy=False)
         M[~np.isfinite(A).all(axis=1)] = np.nan  # where ∞ - ∞ may have led to any number
+        _forget_undefined(M, np.isnan(Z), model)
         yield rows, A, M
+
+
+def _forget_undefined(M, missing, model):
+    """NaN for the derivatives by categories, and by cells that are missing."""
+    if model.encoding is not None:
+        missing[:, model.encoding.categories] = True
+    if missing.any():
+        M[missing] = np.nan
+        if M.ndim == 4:  # second derivatives
+            M.swapaxes(1, 2)[missing] = np.nan
 
 
 def _whole(n, units, model, parts):

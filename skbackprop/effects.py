@@ -7,7 +7,8 @@ With the weights wᵢ = sᵢ / Σ s of the rows, for the input j and the output 
     elasticity  = Σᵢ wᵢ ∂yₖ/∂xⱼ(xᵢ) xᵢⱼ / yₖ(xᵢ)          in per cent of y for a per cent of x
 
 as econometricians define them. At a prediction of 0 there is no elasticity, and no mean of it:
-NaN. Rows of weight 0 are left out.
+NaN. Rows of weight 0 are left out, and of a feature those in which it is missing. By a category
+there is no derivative: NaN.
 """
 
 from typing import Any
@@ -60,15 +61,20 @@ def marginal_effects(model: Model, X: Any, weight: Array | None, names: Any) -> 
         y, G = model.to_caller(A.astype(np.float64))[counts], G[counts]
         y = y if model.y_scale is None else y / model.y_scale
         elasticity = G * x[:, :, None] / np.where(y, y, np.nan)[:, None, :]
-        Q, part = np.stack([G, elasticity], axis=1), w[rows][counts]
+        there = ~np.isnan(x)
+        Q = np.where(there[:, None, :, None], np.stack([G, elasticity], axis=1), 0)
+        part = (w[rows][counts, None] * there)[:, None, :, None]
         # Joined with what has been seen (Chan et al. 1983): no difference of large sums.
-        share = part.sum() / (total + part.sum())
-        center = np.average(Q, axis=0, weights=part)
-        squares = squares + np.tensordot(part, np.square(Q - center), 1)
+        here = part.sum(axis=0)
+        share = here / np.where(total + here, total + here, 1)
+        center = (part * Q).sum(axis=0) / np.where(here, here, 1)
+        squares = squares + (part * np.square(Q - center)).sum(axis=0)
         squares = squares + total * share * np.square(center - mean)
         mean = mean + share * (center - mean)
-        total += part.sum()
-    std, units = np.sqrt(squares[0] / total), units_of(model, order=1)
+        total = total + here
+    total = np.where(total, total, np.nan)[0, :, 0]
+    std, units = np.sqrt(squares[0] / total[:, None]), units_of(model, order=1)
+    mean = np.where(np.isnan(total)[:, None], np.nan, mean)
     return _table(names, effect=units * mean[0], std=units * std, elasticity=mean[1])
 
 

@@ -15,9 +15,10 @@ def to_mlp_regressor(estimator):
     from sklearn.neural_network import MLPRegressor
 
     has_exp = "loss" in MLPRegressor().get_params()  # both came with scikit-learn 1.7
-    if estimator.bin_columns_ is not None:
+    if model_of(vars(estimator)).encoding is not None:
         raise ValueError(
-            "MLPRegressor sees raw X, and this network an encoding of it: fit with standardize=True"
+            "MLPRegressor sees raw X, and this network an encoding of it: fit with "
+            "standardize=True, on numbers alone of which none is missing"
         )
     outputs = (*HIDDEN, "exp") if has_exp else HIDDEN
     hidden, output = estimator.activations_[:-1], estimator.activations_[-1]

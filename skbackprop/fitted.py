@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .model import BINS, Model, encoding_attributes, model_of
+from .model import ENCODED, Model, encoding_attributes, model_of
 from .training import Progress
 
 Array = np.ndarray
@@ -97,7 +97,7 @@ def copied(state: dict[str, Any]) -> dict[str, Any]:
 def copied_model(attributes: dict[str, Any], latest: bool) -> Model:
     """The model that predicts, or at the latest epoch's weights, which may be past the best."""
     # Copies of the units too: those of a memory map are gone with its file.
-    units = {k: v for k, v in attributes.items() if k.endswith(("_shift_", "_scale_", *BINS))}
+    units = {k: v for k, v in attributes.items() if k.endswith(("_shift_", "_scale_", *ENCODED))}
     model, theta = model_of(attributes | copied(units)), attributes["_training"]["theta"]
     if not latest or theta is None:
         theta = model.theta

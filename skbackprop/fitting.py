@@ -22,6 +22,7 @@ from .losses import LOSSES
 from .model import Model
 from .monitoring import History
 from .quiet import quietly
+from .scaling import check_complete
 from .split import Split, counted, split, without
 from .stack import train
 from .starting import Table, first_weights, model_without_weights
@@ -53,6 +54,8 @@ class Fitting:
         A single pass over the rows, none kept for validation (partial_fit).
     rows : ndarray of int or None
         Rows of the table to fit on; None for all of them.
+    categories : list of (ndarray or None), or None
+        Of every feature the levels that its numbers stand for, None for one of numbers.
     """
 
     def __init__(
@@ -66,8 +69,9 @@ class Fitting:
         checkpoint=None,
         one_pass=False,
         rows=None,
+        categories=None,
     ):
-        self.one_pass, self.only_rows = one_pass, rows
+        self.one_pass, self.only_rows, self.categories = one_pass, rows, categories
         self.previous, self.resumed, self.checkpoint = previous, resumed, checkpoint
         params = self.params = self._without_auto(params, table, validation)
         self.reason: str | None = None  # why training ended short of success
@@ -83,6 +87,10 @@ class Fitting:
         self.schedule = parameters.resolve_schedule(params)
         X, Y, weight = table
         self.architecture = architecture(params, X.shape[1], Y.shape[1])
+        if not self.architecture["standardize"]:
+            check_complete(X)
+            if validation is not None:
+                check_complete(validation[0], "X_val")
         self._check_targets(Y, weight, first=previous is None)
         if previous is None:
             rng = np.random.Generator(np.random.PCG64(parameters.seed_from(params["random_state"])))
@@ -116,7 +124,9 @@ class Fitting:
 
         def judge(short, step):
             some = np.arange(0, n, step) if rows is None else rows[::step]
-            pilot = Fitting(short, table, validation=validation, rows=some)
+            pilot = Fitting(
+                short, table, validation=validation, rows=some, categories=self.categories
+            )
             pilot.run()
             return pilot.history.best
 
@@ -143,7 +153,9 @@ class Fitting:
         """Scaling and first weights."""
         X, Y, _ = table
         dtype = parameters.resolve_dtype(self.params["dtype"], X.dtype)
-        m = self.model = model_without_weights(self.architecture, dtype, self.loss, table, train)
+        m = self.model = model_without_weights(
+            self.architecture, dtype, self.loss, table, train, self.categories
+        )
         n = len(Y) if train is None else len(train)
         memory.check(self.params, self.optimizer, m.network(), dtype, n)
         m.theta = first_weights(m, self.architecture["parametrization"], rng, Y, train)

@@ -100,7 +100,8 @@ def fit_many(
         fitting, about, table, scorer = model._prepare(
             X, y, sample_weight, rows=r, validated=validated
         )
-        validated = validated or (table, about)
+        if fitting.previous is None:  # whose levels would be those of another table
+            validated = validated or (table, about)
         prepared.append((fitting, about, table, scorer))
     for group in _groups([fitting for fitting, *_ in prepared]):
         if len(group) == 1:

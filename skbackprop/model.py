@@ -12,14 +12,16 @@ import numpy as np
 from .activations import Exp, Identity, LeakyReLU, ReLU
 from .blocks import blocks
 from .bounded import predict_bounded
-from .encoding import Encoding
+from .encoding import NO_COLUMNS, Encoding
 from .network import PREDICTION_ENTRIES, Network
 from .parameters import resolve_activation
-from .scaling import Rows
+from .scaling import Rows, has_missing
 
 Array = np.ndarray
 
 BINS = ("bin_columns_", "bin_middles_", "bin_halves_")
+OTHERS = ("level_columns_", "level_codes_", "level_others_", "missing_columns_")
+ENCODED = (*BINS, *OTHERS)
 LARGEST_SHIFT = 2.0**10  # of y in units of its spread: a rounding of float32 is 6e-5 of these then
 
 
@@ -38,6 +40,7 @@ class Model:
     encoding: Encoding | None = None
     n_networks: int = 1
     input_scale: bool = False
+    categories: list[Any] | None = None  # of every feature the levels, None for one of numbers
 
     def network(self) -> Network:
         """The network without its weights; the stack of them, if there are several."""
@@ -48,21 +51,39 @@ class Model:
     @property
     def n_features(self) -> int:
         """Columns of X; layer_sizes[0] are those of A[0]."""
-        return self.layer_sizes[0] - (0 if self.encoding is None else self.encoding.n_bins)
+        return self.layer_sizes[0] - (0 if self.encoding is None else self.encoding.n_added)
 
     def encoded(self, Z: Array) -> Array:
         """A[0] of scaled features."""
-        if self.encoding is None:
+        encoding = self._encoding_of(Z)
+        if encoding is None:
             return Z
-        return self.encoding.value(Z, np.empty((len(Z), self.layer_sizes[0]), Z.dtype))
+        return encoding.value(Z, np.empty((len(Z), self.layer_sizes[0]), Z.dtype))
 
-    def bin_names(self, feature_names: Any) -> list[str]:
-        """A name for every bin: its feature's and its number among these."""
-        if self.encoding is None:
-            return []
-        column = self.encoding.column
-        number = np.arange(len(column)) - np.searchsorted(column, column) + 1  # of its feature's
-        return [f"{feature_names[j]} {t}" for j, t in zip(column, number, strict=True)]
+    def _encoding_of(self, X):
+        """The encoding; where there is none, and X has missing cells, one that makes them 0."""
+        if self.encoding is None and self.X_scale is not None and has_missing(X):
+            return Encoding(bounded=False)
+        return self.encoding
+
+    def input_names(self, feature_names: Any) -> list[str]:
+        """A name for every column of A[0]: the feature's, a bin's number, a level, "missing"."""
+        names, E = [str(name) for name in feature_names], self.encoding
+        if E is None:
+            return names
+        number = np.arange(E.n_bins) - np.searchsorted(E.column, E.column) + 1  # of its feature's
+        return [
+            *np.array(names, object)[E.numbers(len(names))],
+            *(f"{names[j]} {t}" for j, t in zip(E.column, number, strict=True)),
+            *(
+                f"{names[j]}={self._level(j, p)}"
+                for j, p in zip(E.level_column, E.level, strict=True)
+            ),
+            *(f"{names[j]} missing" for j in E.missing_column),
+        ]
+
+    def _level(self, j, code):
+        return code if self.categories is None else self.categories[j][code]
 
     def members(self) -> "list[Model]":
         """The networks, each a model of its own, diag(s) W[1] for a scale of the inputs."""
@@ -78,7 +99,10 @@ class Model:
 
     def rows(self, X: Any) -> Rows:
         """X as the network sees it."""
-        return Rows(X, self.theta.dtype, self.X_shift, self.X_scale, self.encoding)
+        return self._rows(X, self.theta.dtype)
+
+    def _rows(self, X, dtype):
+        return Rows(X, dtype, self.X_shift, self.X_scale, self._encoding_of(X))
 
     def predict(self, X: Any) -> Array:
         """Predictions for the rows of X in the caller's units, (n, outputs): finite.
@@ -103,7 +127,7 @@ class Model:
 
     def _predict_bounded(self, X, y):
         """Predict the rows of y that are not finite."""
-        X = Rows(X, np.float64, self.X_shift, self.X_scale, self.encoding)
+        X = self._rows(X, np.float64)
         largest = np.finfo(y.dtype).max
         overflown = np.flatnonzero(~np.isfinite(y).all(axis=1))
         for block in blocks(len(overflown), max(1, PREDICTION_ENTRIES // max(self.layer_sizes))):
@@ -156,8 +180,9 @@ class Model:
         For another activation the factor y_scale of the predictions is left over, and
         y_shift with it.
 
-        Of encoded inputs X_scale and X_shift are no part: W[1] is for A[0] then. Several networks
-        are one (:func:`joined`).
+        Of inputs that are bounded X_scale and X_shift are no part: W[1] is for A[0] then; of
+        others with categories, or missing cells, it is for A[0] with x in the place of z. Several
+        networks are one (:func:`joined`).
         """
         parts = [member._folded() for member in self.members()]
         if len(parts) == 1:
@@ -176,10 +201,13 @@ class Model:
             np.zeros(w.shape[1]) if v is None else v[0].copy()
             for w, v in zip(W, views.b[1:], strict=True)
         ]
-        if self.X_scale is not None and self.encoding is None:
-            W[0] /= self.X_scale[:, None]
-        if self.X_shift is not None and self.encoding is None:
-            b[0] -= self.X_shift @ W[0]
+        E = self.encoding or Encoding(bounded=False)
+        if not E.bounded:
+            numbers, W_1 = E.numbers(self.n_features), W[0][E.parts(self.n_features)[0]]
+            if self.X_scale is not None:
+                W_1 /= self.X_scale[numbers, None]
+            if self.X_shift is not None:
+                b[0] -= self.X_shift[numbers] @ W_1
         left_over = None
         if self.y_scale is not None:
             output = self.network().g[-1]
@@ -216,14 +244,27 @@ def model_of(attributes: dict[str, Any]) -> Model:
     names = ("theta", "layer_sizes", "activations", "fit_intercept")
     units = ("X_shift", "X_scale", "y_shift", "y_scale")
     parts = [attributes[f"{name}_"] for name in (*names, *units)]
-    bins = [attributes[name] for name in BINS]
-    encoding = None if bins[0] is None else Encoding(*bins)
-    parts += [encoding, attributes["n_networks_"], attributes["input_scale_"]]
+    parts += [_encoding_in(attributes), attributes["n_networks_"], attributes["input_scale_"]]
+    parts.append(attributes["categories_"])
     return Model(*parts)
 
 
+def _encoding_in(attributes):
+    arrays, categories = [attributes[name] for name in ENCODED], attributes["categories_"]
+    bounded = arrays[0] is not None
+    if categories is None and all(M is None for M in arrays):
+        return None
+    if bounded and categories is None and all(M is None for M in arrays[len(BINS) :]):
+        return Encoding(*arrays[: len(BINS)])  # without a look at what is empty
+    arrays = [NO_COLUMNS if M is None else M for M in arrays]
+    of_levels = [j for j, levels in enumerate(categories or ()) if levels is not None]
+    return Encoding(*arrays, np.array(of_levels, np.int64), bounded)
+
+
 def encoding_attributes(encoding: Encoding | None) -> dict[str, Any]:
-    """An encoding as attributes of a fitted regressor."""
+    """An encoding as attributes of a fitted regressor; None for columns that there are none of."""
     if encoding is None:
-        return dict.fromkeys(BINS)
-    return dict(zip(BINS, (encoding.column, encoding.middle, encoding.half), strict=True))
+        return dict.fromkeys(ENCODED)
+    E, bins = encoding, (encoding.column, encoding.middle, encoding.half)
+    others = [M if len(M) else None for M in (E.level_column, E.level, E.other, E.missing_column)]
+    return dict(zip(ENCODED, [*(bins if E.bounded else [None] * 3), *others], strict=True))

@@ -101,11 +101,11 @@ class NetworkDisplay:
             raise ValueError(
                 f"feature_names must be a list of {n} names; got {shown(feature_names)}"
             )
-        feature_names = [*feature_names, *model.bin_names(feature_names)]
+        feature_names = model.input_names(feature_names)
         W = [M.copy() for M in model.network().views(model.theta).W[1:]]
         outputs = ["ŷ"] if sizes[-1] == 1 else [f"ŷ{k}" for k in range(sizes[-1])]
         activations = [g if isinstance(g, str) else described(g) for g in model.activations]
-        return cls(W, list(feature_names), outputs, activations).plot(ax=ax, **keywords)
+        return cls(W, feature_names, outputs, activations).plot(ax=ax, **keywords)
 
     def plot(
         self, ax=None, *, max_nodes=None, colorbar=True, node_kw=None, edge_kw=None, text_kw=None

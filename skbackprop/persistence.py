@@ -20,12 +20,14 @@ from . import container
 from .architecture import architecture
 from .conformal import LEVELS
 from .container import ModelFileError, RefusedError, demand
+from .encoding import NEVER
 from .messages import shown
 from .parameters import FULL_BATCH
 from .schema import (
     Choice,
     Curve,
     Flag,
+    Levels,
     ListOf,
     Matrix,
     Names,
@@ -44,7 +46,7 @@ from .values import decode, encode
 
 WEIGHTS = Vector(np.float32, np.float64)
 SHIFT, SCALE = OrNone(Vector()), OrNone(Vector(above=0))
-CURVE, REAL = Curve(), Real()
+CURVE, REAL, INDEX = Curve(), Real(), Vector(np.int64, above=-1)
 
 HISTORY = Record(
     {
@@ -102,6 +104,11 @@ LATER: dict[str, Any] = {
     "bin_columns_": None,
     "bin_middles_": None,
     "bin_halves_": None,
+    "categories_": None,
+    "level_columns_": None,
+    "level_codes_": None,
+    "level_others_": None,
+    "missing_columns_": None,
     "error_quantiles_": None,
     "n_validation_": 0,
     "n_networks_": 1,
@@ -118,9 +125,14 @@ FITTED = Record(
         "X_scale_": SCALE,
         "y_shift_": SHIFT,
         "y_scale_": SCALE,
-        "bin_columns_": Vector(np.int64, above=-1),
+        "bin_columns_": INDEX,
         "bin_middles_": Vector(),
         "bin_halves_": Vector(above=0),
+        "categories_": Levels(),
+        "level_columns_": INDEX,
+        "level_codes_": INDEX,
+        "level_others_": Vector(np.int64, above=NEVER - 1),
+        "missing_columns_": INDEX,
         "error_quantiles_": Matrix(),
         "n_validation_": Whole(),
         "n_networks_": Whole(1),
@@ -144,7 +156,7 @@ DERIVED = {
     "n_layers_": lambda fitted: len(fitted["layer_sizes_"]),
     "n_outputs_": lambda fitted: fitted["layer_sizes_"][-1],
     "out_activation_": lambda fitted: fitted["activations_"][-1],
-    "n_features_in_": lambda fitted: fitted["layer_sizes_"][0] - _n_bins(fitted),
+    "n_features_in_": lambda fitted: _n_features(fitted),
 }
 ATTRIBUTES = (*FITTED.kinds, *DERIVED)
 STATE = Record(  # of a RandomState
@@ -365,9 +377,11 @@ def _check_network(fitted):
     n = sum((rows + bias) * columns for rows, columns in pairwise(sizes))
     n = fitted["n_networks_"] * (n + fitted["input_scale_"] * sizes[0])
     demand(theta.size == n, f"{theta.size} weights, where its layers have {n}")
-    _check_encoding(fitted)
+    n_features = _n_features(fitted)
+    demand(n_features >= 1, "the number of its features")
+    _check_bins(fitted, n_features)
+    _check_levels(fitted, n_features)
     _check_errors(fitted)
-    n_features = sizes[0] - _n_bins(fitted)
     for name, size in (("X", n_features), ("y", sizes[-1])):
         for vector in (fitted[f"{name}_shift_"], fitted[f"{name}_scale_"]):
             demand(vector is None or vector.size == size, f"the number of units of {name}")
@@ -384,24 +398,59 @@ def _check_errors(fitted):
     demand(fits and (table is None or bool((np.diff(table, axis=0) >= 0).all())), "its errors")
 
 
-def _n_bins(fitted):
-    """Bins of all features."""
-    return 0 if fitted["bin_columns_"] is None else fitted["bin_columns_"].size
+def _n_features(fitted):
+    """Columns of X: those of A[0], but for bins, levels and missing cells, and the categories."""
+    added = ("bin_columns_", "level_columns_", "missing_columns_")
+    n = fitted["layer_sizes_"][0] - sum(_size(fitted[name]) for name in added)
+    return n + sum(levels is not None for levels in fitted["categories_"] or ())
 
 
-def _check_encoding(fitted):
+def _size(M):
+    return 0 if M is None else M.size
+
+
+def _check_bins(fitted, n_features):
     """Whether bins belong to features, in their order."""
     column, *others = (fitted[f"bin_{name}_"] for name in ("columns", "middles", "halves"))
     if column is None:
         demand(others == [None, None], "the bins of its features")
         return
-    fits = all(M is not None and M.size == column.size for M in others)
-    n_features = fitted["layer_sizes_"][0] - column.size
-    demand(fits and n_features >= 1, "the number of bins")
-    ascending = column.size == 0 or (
-        np.diff(column).min(initial=0) >= 0 and column[-1] < n_features
-    )
-    demand(bool(ascending), "the features of its bins")
+    demand(all(M is not None and M.size == column.size for M in others), "the number of bins")
+    demand(_ascends(column, n_features), "the features of its bins")
+
+
+def _ascends(column, n_features, step=0):
+    """Whether these are features in their order."""
+    return bool((np.diff(column) >= step).all() and (column < n_features).all())
+
+
+def _check_levels(fitted, n_features):
+    """Whether columns for levels belong to levels, in their order, and others to features."""
+    categories, missing = fitted["categories_"], fitted["missing_columns_"]
+    column, level, other = (fitted[f"level_{name}_"] for name in ("columns", "codes", "others"))
+    if categories is not None:
+        demand(len(categories) == n_features, "the number of its categories")
+        _check_units(fitted, [j for j, levels in enumerate(categories) if levels is not None])
+    if missing is not None:
+        known = fitted["X_scale_"] is not None
+        demand(known and missing.size > 0, "its missing cells")
+        demand(_ascends(missing, n_features, step=1), "the features with missing cells")
+    if column is None:
+        demand(level is None and other is None, "the levels of its features")
+        return
+    fits = all(M is not None and M.size == column.size > 0 for M in (level, other))
+    demand(fits and categories is not None, "the number of levels")
+    demand(_ascends(column, n_features), "the features of its levels")
+    counts = np.array([_size(levels) for levels in categories])[column]
+    demand(bool((level < counts).all() and (other < counts).all()), "the levels of its features")
+
+
+def _check_units(fitted, of_levels):
+    """Whether the numbers of levels are left as they are."""
+    shift, scale = fitted["X_shift_"], fitted["X_scale_"]
+    fits = all(M is None or M.size > of_levels[-1] for M in (shift, scale))
+    fits = fits and (shift is None or not shift[of_levels].any())
+    demand(fits and (scale is None or (scale[of_levels] == 1).all()), "the units of its categories")
 
 
 def _complete(fitted):

@@ -17,6 +17,7 @@ from .conformal import interval
 from .export import to_mlp_regressor
 from .model import model_of
 from .quiet import quietly
+from .scaling import check_complete
 from .tables import (
     checked_inputs,
     checked_table,
@@ -187,7 +188,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         deviations of the training rows. "robust" takes the median and the interquartile range
         of X, and bounds what comes of them, z, by z / √(1 + (z/3)²), so that a cell far from all
         others is never far from them inside; of a sparse X, and without intercepts, it is True.
-        "auto" is "robust", but True without hidden layers: that model is linear in X.
+        "auto" is "robust", but True without hidden layers: that model is linear in X. Without
+        standardisation a value that is missing has no mean to stand for it: NaN is refused.
         y is shifted and scaled for an identity output, scaled for one with a lower bound of 0 and
         for losses that a shift would change ("poisson", "gamma"), left alone for others and for
         a loss of your own. Of several outputs each is scaled by itself, so that the loss counts
@@ -247,9 +249,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     ----------
     coefs_ : list of ndarray
         Weights of every layer in the caller's units: the network with these weights
-        predicts y from raw X, or from A[0] where X is encoded. Several networks are one here,
-        their layers side by side. (For an output activation that cannot absorb a factor,
-        predictions are `y_scale_` times what they give, plus `y_shift_` if there is one.)
+        predicts y from raw X, or from A[0] where X is bounded or has categories or missing
+        values (see Notes). Several networks are one here, their layers side by side. (For an
+        output activation that cannot absorb a factor, predictions are `y_scale_` times what they
+        give, plus `y_shift_` if there is one.)
     intercepts_ : list of ndarray
         Biases that go with them.
     loss_ : float
@@ -281,12 +284,16 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Columns of X.
     feature_names_in_ : ndarray of str
         Their names, if X has names that are all strings.
+    categories_ : list of (ndarray or None), or None
+        Of every feature the sorted levels, of `object` for text; None for one of numbers, and
+        in place of the list if all are. Inside, a category is the number of its level.
     theta_ : ndarray
         All weights of the standardised network: layer by layer the biases, then the rows of
         the weight matrix, of several networks one after the other; before them the scales of the
         inputs.
     layer_sizes_, activations_, fit_intercept_ : list, list, bool
-        The network that was fitted. The first size is that of A[0], bins included.
+        The network that was fitted. The first size is that of A[0]: the features but for
+        categories, their bins, the columns for levels, and those for missing values.
     n_networks_ : int
         How many of them.
     input_scale_ : bool
@@ -297,7 +304,12 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         How many rows.
     bin_columns_, bin_middles_, bin_halves_ : ndarray or None
         Of every bin the feature, the middle, and half its width, in units of `X_scale_`. None
-        where X is not bounded and encoded.
+        where X is not bounded.
+    level_columns_, level_codes_, level_others_ : ndarray of int or None
+        Of every column for a level the feature, the number of the level for which it is 1, and
+        of the one for which it is -1, or -2.
+    missing_columns_ : ndarray of int or None
+        Features with a column that is 1 where they are missing.
     X_shift_, X_scale_, y_shift_, y_scale_ : ndarray or None
         The network sees ``(X - X_shift_) / X_scale_`` and predicts
         ``(y - y_shift_) / y_scale_``. None changes nothing.
@@ -310,6 +322,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     -----
     With early stopping, loss and score are judged on rows that training does not see,
     the scaling included. A row of weight 0 is as good as absent.
+
+    A category of two levels is one input of the network, 1 and -1, and one of more an input for
+    every level, 0 or 1. One for a level that no row of weight above 0 has is not there: such a
+    level, and one that `fit` has not seen, is zeros in those of the feature. A missing value is
+    replaced by the mean, or the median (0 without intercepts), and has an input that is 1 where
+    the feature is missing, if a row of weight above 0 has such a value. These inputs are made a
+    batch at a time.
 
     References
     ----------
@@ -419,9 +438,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs; float32 stays float32. A sparse matrix is made dense a batch at a
-            time.
+            time. Columns of text and of categories in a data frame of pandas or polars (of the
+            dtypes object, str and string, category; String, Categorical, Enum) are categories;
+            bools and numbers are numbers, and so are objects without text. NaN, None and NA are
+            missing values, but in a sparse matrix and with ``standardize=False``, where NaN is
+            refused: see Notes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -469,7 +492,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             def keep():
                 checkpoint.save(fitting.attributes() | about)
 
-        tasks = self._tasks(fitting, about, table)
+        tasks = self._tasks(fitting, about, table, X)
         try:
             fitting.run(scorer, tasks, keep)
         except KeyboardInterrupt:
@@ -526,6 +549,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             checkpoint=checkpoint,
             rows=rows,
             one_pass=one_pass,
+            categories=about["categories_"],
         )
         return fitting, about, table, scoring.scorer(self, fitting, about, table, validation)
 
@@ -538,7 +562,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 "checkpoint needs warm_start=False: a fit that finds its checkpoint goes on from it"
             )
         params = {name: getattr(self, name) for name in DEFAULTS}
-        return Checkpoint(params, table, validation, about.get("feature_names_in_"))
+        names, categories = about.get("feature_names_in_"), about["categories_"]
+        return Checkpoint(params, table, validation, names, categories)
 
     @available_if(lambda self: self._has_partial_fit())
     def partial_fit(self, X, y, sample_weight=None):
@@ -554,8 +579,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs.
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
+            Inputs, as in `fit`. The first call settles the levels of categories, and for which
+            features an input says that they are missing.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -582,8 +608,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Inputs, taken block by block: memory does not grow with the rows.
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
+            Inputs, taken block by block: memory does not grow with the rows. A data frame where
+            `fit` was given categories; a level that it did not see is none of them.
         return_std : bool, default=False
             Whether to return the standard deviation between the networks too: how far they
             disagree, which says where there were few rows like this one. It says nothing of the
@@ -594,7 +621,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, shaped as the y of `fit` and of the weights' type (float64 where
             float32 does not hold y's units). Finite for every finite X: what would be beyond
-            the largest number is that number.
+            the largest number is that number, and whatever is missing.
         std : ndarray of the shape of y
             With `return_std` alone.
 
@@ -667,6 +694,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             state.__dict__ = fitted  # a refit may have changed self since
             check_is_fitted(state)
             X = checked_inputs(state, X)
+            if fitted["X_scale_"] is None:
+                check_complete(X)
         return fitted, X
 
     @quietly
@@ -674,7 +703,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """dy/dX, the derivative of every prediction by every feature, in the units of both.
 
         Exact, by the rules that training uses: y_scale (dA[L]/dA[0]) / X_scale. Where relu or
-        another activation has a kink it is the slope of the piece that the row is on.
+        another activation has a kink it is the slope of the piece that the row is on. By a
+        category there is no derivative, nor by a value that is missing: NaN.
 
         Parameters
         ----------
@@ -739,7 +769,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         What linear regression has coefficients for: by how much the prediction changes for a
         unit of a feature, the others held, on average over the rows. For a feature of two values
-        it is still the derivative, and not the difference between the two.
+        it is still the derivative, and not the difference between the two. A row in which the
+        feature is missing is left out of its means; of a category there are none: NaN.
 
         Parameters
         ----------
@@ -785,7 +816,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         bit for bit; not the callbacks, nor what was requested of metadata. The same regressor
         gives the same bytes. A file that is there is replaced in one step: whatever happens
         meanwhile, it is the old one or the new one. Of the training data it has no row, only
-        the means and scales of the columns, their names, and a checksum.
+        the means and scales of the columns, their names, the levels of categories, and a
+        checksum.
 
         Parameters
         ----------
@@ -954,6 +986,9 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        # Not "categorical", which is said of estimators to which whole numbers are categories.
+        given = self.standardize
+        tags.input_tags.allow_nan = bool(given) if isinstance(given, (bool, np.bool_)) else True
         tags.target_tags.positive_only = self._is_given("loss", "poisson", "gamma")
         return tags
 
@@ -977,11 +1012,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         scoring.check(self, params["scoring"])
         return params
 
-    def _tasks(self, fitting, about, table):
+    def _tasks(self, fitting, about, table, X):
         """What tells the callbacks of every epoch; None if there are none."""
         if not has_callbacks(self):
             return None
-        X, y, weight = table
+        checked_X, y, weight = table
+        if about["categories_"] is None:  # else a callback predicts of the levels in X itself
+            X = checked_X
         y = y if about["_y_ndim"] == 2 else y[:, 0]
         metadata = {} if weight is None else {"sample_weight": weight}
 

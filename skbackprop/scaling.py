@@ -7,6 +7,7 @@ a scaled copy of a large table ever exists as a whole.
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def standardization(
     vanishes from 1e-300 to 1e300. A column is constant if all its entries are equal, not if
     its deviation is small: 1e12 and 1e12 + 1 may be the data.
     """
-    read = _reader(X, weight, index)
+    read = reader(X, weight, index)
     low, high = _extremes(read)
     magnitude = np.maximum(abs(low), abs(high))
     exponent = np.frexp(magnitude)[1]
@@ -170,7 +171,7 @@ def standardization(
 
 def deviations(X: Any, weight: Array | None = None) -> Array:
     """Standard deviation of every column, in any unit; 0 for a constant one."""
-    low, high = _extremes(_reader(X, weight, None))
+    low, high = _extremes(reader(X, weight, None))
     return np.where(low == high, 0.0, standardization(X, weight)[1])
 
 
@@ -187,7 +188,7 @@ def robust_standardization(
         A column of which a half is one value, and more, has half its range as the scale; a constant
         column that of :func:`standardization`. Quartiles are those of a sample of the rows.
     """
-    read = _reader(X, weight, index)
+    read = reader(X, weight, index)
     low, high = _extremes(read)
     magnitude = np.maximum(abs(low), abs(high))
     exponent = np.frexp(magnitude)[1] + 1  # so that no difference overflows
@@ -200,6 +201,54 @@ def robust_standardization(
     constant = (low == high) | (scale == 0)
     scale = np.where(constant, np.where(magnitude > 0, magnitude, 1), scale)
     return np.ldexp(median, exponent), scale
+
+
+def of_present_cells(
+    statistics: Callable[..., tuple[Array | None, Array]],
+    X: Any,
+    weight: Array | None,
+    index: Array | None,
+    missing: Array,
+) -> tuple[Array | None, Array]:
+    """Shift and scale as `statistics` has them, of a column with missing cells by the others' rows.
+
+    Parameters
+    ----------
+    statistics : callable
+        ``statistics(X, weight, index=index)``.
+    X, weight, index
+        As in :func:`standardization`.
+    missing : ndarray of int
+        Columns with cells that are NaN. One without any other has the shift 0 and the scale 1.
+    """
+    shift, scale = statistics(X, weight, index=index)
+    every = np.arange(X.shape[0]) if index is None else index
+    for j in missing:
+        rows = every[~np.isnan(X[every, j])]
+        rows = rows if weight is None else rows[weight[rows] > 0]
+        center, unit = statistics(X[:, [j]], weight, index=rows) if len(rows) else ([0.0], [1.0])
+        scale[j] = unit[0]
+        if shift is not None:
+            shift[j] = center[0]  # type: ignore[index]  # None of all columns or of none
+    return shift, scale
+
+
+def has_missing(X: Any) -> bool:
+    """Whether a cell is NaN."""
+    entries = X.data if sparse.issparse(X) else X
+    with np.errstate(all="ignore"):  # the sum may overflow, and be inf - inf then
+        if isfinite(np.add.reduce(entries, axis=None)):
+            return False
+    return any(np.isnan(entries[rows]).any() for rows in blocks(len(entries), FEWEST_ROWS))
+
+
+def check_complete(X: Any, name: str = "X") -> None:
+    """Refuse missing cells, for which there are no units."""
+    if has_missing(X):
+        raise ValueError(
+            f"{name} contains NaN, and standardize=False has no mean to put in the place of a "
+            "missing cell: fill it, or standardize"
+        )
 
 
 def sample(X: Any, weight: Array | None, index: Array | None) -> tuple[Array, Array | None]:
@@ -252,7 +301,7 @@ def target_standardization(
     if loss.degree is None or output == "fixed":
         return None, None
     if output == "scale" or not loss.translation_invariant:
-        read = _reader(Y, weight, index)
+        read = reader(Y, weight, index)
         low, high = _extremes(read, np.abs)
         exponent = np.frexp(high)[1]  # as in `standardization`
         mean = np.ldexp(_mean(read, lambda B: np.ldexp(np.abs(B), -exponent)), exponent)
@@ -273,7 +322,7 @@ def target_standardization(
 Block = tuple[Array, Array]  # rows and their weights, of which the largest is 1
 
 
-def _reader(X: Any, weight: Array | None, index: Any) -> Callable[[], Iterable[Block]]:
+def reader(X: Any, weight: Array | None, index: Any) -> Callable[[], Iterable[Block]]:
     """A function that goes through the rows of positive weight, block by block, in float64."""
     largest = 1.0 if weight is None else weight.max()  # weights of 1e300 must not overflow
     n, columns = X.shape[0] if index is None else len(index), X.shape[1]

@@ -6,6 +6,7 @@ have written. Arrays go to, and come from, a shelf.
 """
 
 import math
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -269,6 +270,55 @@ def _decoded(part, path):
         return part.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         demand(False, f"{path} is no text")
+
+
+class Levels:
+    """Of every feature the ascending levels, an array of text or of numbers, or None.
+
+    All of a kind stand in one array, as there may be more features than a file may have arrays.
+    """
+
+    KINDS = (object, np.int64, np.float64)  # 1, 2, 3; 0 is None
+
+    def write(self, value, path, shelf):
+        kinds = [0 if M is None else 1 + self.KINDS.index(M.dtype) for M in value]
+        counts = [0 if M is None else len(M) for M in value]
+        about = (np.array(M, np.int64) for M in (kinds, counts))
+        names = [
+            shelf.put(f"{path}.{name}", M)
+            for name, M in zip(("kinds", "counts"), about, strict=True)
+        ]
+        pools = [_joined(value, dtype) for dtype in self.KINDS]
+        names.append(Names().write(pools[0], f"{path}.text", shelf))
+        return [*names, shelf.put(f"{path}.whole", pools[1]), shelf.put(f"{path}.real", pools[2])]
+
+    def read(self, tree, path, shelf):
+        demand(type(tree) is list and len(tree) == 5, f"the arrays of {path}")
+        kinds, counts = (
+            shelf.take(name, f"{path}.{part}", np.int64)
+            for name, part in zip(tree, ("kinds", "counts"), strict=False)
+        )
+        shelf.spend(FLOAT_BYTES * kinds.size)
+        fits = kinds.size == counts.size and kinds.size > 0 and kinds.max() > 0
+        fits = fits and kinds.min() >= 0 and kinds.max() <= len(self.KINDS) and counts.min() >= 0
+        demand(fits and not counts[kinds == 0].any(), f"the kinds of {path}")
+        text = Names().read(tree[2], f"{path}.text", shelf)
+        whole = Vector(np.int64).read(tree[3], f"{path}.whole", shelf)
+        real = Vector().read(tree[4], f"{path}.real", shelf)
+        levels: list[Any] = [None] * kinds.size
+        for kind, pool in enumerate((text, whole, real), 1):
+            features = np.flatnonzero(kinds == kind)
+            ends = [0, *accumulate(counts[features].tolist())]
+            demand(ends[-1] == pool.size, f"the counts of {path}")
+            for j, start, end in zip(features, ends, ends[1:], strict=False):
+                levels[j] = pool[start:end].copy()
+                demand(bool((levels[j][1:] > levels[j][:-1]).all()), f"the order of {path}")
+        return levels
+
+
+def _joined(levels, dtype):
+    parts = [M for M in levels if M is not None and M.dtype == dtype]
+    return np.concatenate([np.empty(0, dtype), *parts])
 
 
 class Record:

@@ -8,6 +8,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 
 from .messages import shown
 from .parameters import is_number
+from .tables import CODES
 
 
 def check(model: Any, scoring: Any) -> None:
@@ -33,7 +34,8 @@ def scorer(
     X, y, weight = parts
     y = y if about["_y_ndim"] == 2 else y[:, 0]
     judge = check_scoring(model, scoring=model.scoring)
-    known = {k: v for k, v in about.items() if k != "feature_names_in_"}  # X is an array
+    # X is an array, with the numbers of levels in the place of these.
+    known = {k: v for k, v in about.items() if k != "feature_names_in_"} | {CODES: True}
     extra = {} if weight is None else {"sample_weight": weight}
 
     def score(theta):

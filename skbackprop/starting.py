@@ -3,18 +3,11 @@
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from .blocks import blocks
-from .encoding import encoding
+from .inputs import units_and_encoding
 from .model import Model
-from .scaling import (
-    Rows,
-    robust_standardization,
-    sample,
-    standardization,
-    target_standardization,
-)
+from .scaling import target_standardization
 from .threads import for_products_of
 
 Array = np.ndarray
@@ -22,7 +15,12 @@ Table = tuple[Any, Array, Array | None]  # X, Y of two dimensions, weights or No
 
 
 def model_without_weights(
-    architecture: dict[str, Any], dtype: Any, loss: Any, table: Table, train: Array | None
+    architecture: dict[str, Any],
+    dtype: Any,
+    loss: Any,
+    table: Table,
+    train: Array | None,
+    categories: list[Array | None] | None,
 ) -> Model:
     """The network in the units of these rows of the table."""
     X, Y, _ = table
@@ -30,27 +28,30 @@ def model_without_weights(
     sizes = [X.shape[1], *a["hidden_layer_sizes"], Y.shape[1]]
     activations = [*a["activation"], a["output_activation"]]
     m = Model(np.empty(0, dtype), sizes, activations, a["fit_intercept"])
-    m.n_networks, m.input_scale = a["n_networks"], a["input_scale"]
-    if a["standardize"]:
-        with for_products_of(1):  # else the bits of a sum depend on the number of threads
-            _standardize(m, a, loss, table, train)
+    m.n_networks, m.input_scale, m.categories = a["n_networks"], a["input_scale"], categories
+    with for_products_of(1):  # else the bits of a sum depend on the number of threads
+        _set_units(m, a, loss, table, train)
     return m
 
 
-def _standardize(m, architecture, loss, table, train):
+def _set_units(m, architecture, loss, table, train):
     """Units of X and y, and the encoding of X."""
     X, Y, weight = table
-    center, output = m.fit_intercept, m.network().g[-1].output
-    units = target_standardization(Y, weight, loss, output, center, train)
-    m.y_shift, m.y_scale = units
-    if architecture["standardize"] != "robust" or not center or issparse(X):
-        m.X_shift, m.X_scale = standardization(X, weight, center, train)
-        return
-    m.X_shift, m.X_scale = robust_standardization(X, weight, train)
-    Z, w = sample(X, weight, train)
-    Z = Rows(Z, np.float64, m.X_shift, m.X_scale).take(slice(None), np.empty(Z.shape))
-    m.encoding = encoding(Z, w, architecture["n_bins"])
-    m.layer_sizes[0] += m.encoding.n_bins
+    center, standardize = m.fit_intercept, architecture["standardize"]
+    if standardize:
+        output = m.network().g[-1].output
+        m.y_shift, m.y_scale = target_standardization(Y, weight, loss, output, center, train)
+    m.X_shift, m.X_scale, m.encoding = units_and_encoding(
+        X,
+        weight,
+        train,
+        standardize=standardize,
+        center=center,
+        n_bins=architecture["n_bins"],
+        categories=m.categories,
+    )
+    if m.encoding is not None:
+        m.layer_sizes[0] += m.encoding.n_added
 
 
 def first_weights(m: Model, parametrization: str, rng: Any, Y: Array, train: Array | None) -> Array:

@@ -105,12 +105,11 @@ def _given(fitting, t, columns) -> Iterator[Found]:
     m, part = fitting.model, "Given"
     why = "The table as the network sees it, one row for each example."
     if columns is not None:
-        columns = [*columns, *m.bin_names(columns)]
-        why += f" Columns: {', '.join(map(str, columns)).replace('`', chr(39))}."
+        why += f" Columns: {', '.join(m.input_names(columns)).replace('`', chr(39))}."
     text = _scaled("X", m.X_shift, m.X_scale)
     if m.encoding is not None:
-        why += " Bounded by `c(z) = z / √(1 + (z/3)²)`, and beside it e(z), a column for every bin."
-        text = f"[c(z) e(z)], z = {text}"
+        text = f"[{' '.join(_parts(m.encoding))}], z = {text}"
+        why += f" {'; '.join(_parts(m.encoding).values())}."
     yield part, 0, Equation("A[0]", text, (), why), t.A[0]
     why = "The targets in the units of `" + f"A[{len(t.A) - 1}]`."
     yield part, None, Equation("Y", _scaled("y", m.y_shift, m.y_scale), (), why), t.Y
@@ -128,6 +127,21 @@ def _given(fitting, t, columns) -> Iterator[Found]:
         yield part, l, Equation(f"W[{l}]", "", (), why), W[l]
         if b[l] is not None:
             yield part, l, Equation(f"b[{l}]", "", (), "A row: the bias of every unit."), b[l]
+
+
+def _parts(E):
+    """What A[0] of an encoding is put together from, with its meaning."""
+    parts = {"z": "The features as they are"}
+    if E.bounded:
+        parts = {
+            "c(z)": "Bounded by `c(z) = z / √(1 + (z/3)²)`",
+            "e(z)": "beside it e(z), a column for every bin",
+        }
+    if len(E.level_column):
+        parts["o(z)"] = "of categories o(z), a column for every level, or for two of them"
+    if len(E.missing_column):
+        parts["i(z)"] = "i(z), 1 where a feature is missing"
+    return parts
 
 
 def _scaled(M, shift, scale):

@@ -15,11 +15,14 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from .columns import FLOATS, coded, is_frame, may_have_levels
 from .messages import naming
 from .quiet import quietly
+from .scaling import has_missing
 
 Array = np.ndarray
 NAMES = ("X", "y", "sample_weight")
+CODES = "_takes_codes"  # an attribute of a model that we ourselves give X with numbers of levels
 
 
 @contextmanager
@@ -76,10 +79,38 @@ def checked_validation_table(
 
 
 def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X") -> Any:
-    """X as an array or a CSR matrix of float64 or float32."""
+    """X as an array or a CSR matrix of float64 or float32, numbers of levels for text.
+
+    NaN is a missing cell, of what is not sparse.
+    """
     with _about(name):
-        X, types = _numbers(X, name), [np.float64, np.float32]
-        return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=types)
+        X = _numbers(X, name)
+        checks = {"accept_sparse": "csr", "dtype": FLOATS, "ensure_all_finite": "allow-nan"}
+        known = None if reset else estimator.categories_
+        if is_frame(X) and (known is not None or may_have_levels(X)):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            X, known = coded(X, known, learn=reset)
+            X = check_array(X, input_name="X", estimator=estimator, **checks)
+        else:
+            _refuse_codes(estimator, known)
+            X = validate_data(estimator, X, reset=reset, **checks)
+        if reset:
+            estimator.categories_ = known
+        if sparse.issparse(X) and has_missing(X):
+            raise ValueError(f"{name} is sparse and contains NaN, which only a dense {name} may")
+    return X
+
+
+def _refuse_codes(estimator, categories) -> None:
+    """Numbers of levels are this package's own; the caller has levels, in a frame."""
+    if categories is None or hasattr(estimator, CODES):
+        return
+    j = next(j for j, levels in enumerate(categories) if levels is not None)
+    names = getattr(estimator, "feature_names_in_", None)
+    raise TypeError(
+        f"X must be a data frame, as in fit: column {j if names is None else names[j]!r} held text "
+        "or categories"
+    )
 
 
 def _targets(y: Any, name: str) -> tuple[Array, int]:
@@ -139,7 +170,7 @@ def _sum(w):
 
 def table_attributes(scratch: Any, ndim: int) -> dict[str, Any]:
     """Fitted attributes that describe the table and not the network."""
-    names = ("n_features_in_", "feature_names_in_")
+    names = ("n_features_in_", "feature_names_in_", "categories_")
     return {name: getattr(scratch, name) for name in names if hasattr(scratch, name)} | {
         "_y_ndim": ndim
     }
@@ -154,6 +185,8 @@ def is_plain(X: Any, fitted: dict[str, Any]) -> bool:
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in (np.float64, np.float32):
         return False
     if fitted.get("n_features_in_") != X.shape[1] or "feature_names_in_" in fitted or not len(X):
+        return False
+    if fitted.get("categories_") is not None and CODES not in fitted:
         return False
     return isfinite(np.add.reduce(X, axis=None))
 

@@ -47,7 +47,7 @@ def fitting_at(fitted: dict[str, Any], params: dict[str, Any], table: Table, ask
     """
     known, dtype = fitted["_training"]["architecture"], params["dtype"]
     params = params | {k: known[k] for k in ("n_networks", "n_bins") if is_auto(params[k])}
-    fitting = Fitting(params, table)
+    fitting = Fitting(params, table, categories=fitted["categories_"])
     known = known | {"dtype": dtype}
     check_same(fitting.architecture, known, asks, "give what it was fitted with, or fit it anew")
     model = model_of(fitted)

@@ -418,7 +418,6 @@ BAD_X = {
     "ragged": lambda X: [[1, 2, 3], [1, 2]],
     "ragged objects": lambda X: np.array([[1, 2, 3], [1, 2]], object),
     "np.matrix": lambda X: np.asmatrix(X),
-    "NaN": lambda X: cells(X, np.nan, float),
     "inf": lambda X: cells(X, np.inf, np.float32),
     "float16 inf": lambda X: cells(X, np.inf, np.float16),
     "longdouble beyond float64": lambda X: cells(X, np.longdouble("1e4000"), np.longdouble),
@@ -436,13 +435,11 @@ BAD_X = {
     "timedelta cell": lambda X: cells(X, datetime.timedelta(3)),
     "Timestamp cell": lambda X: cells(X, pd.Timestamp("2026")),
     "NaT": lambda X: cells(X, pd.NaT),
-    "None cell": lambda X: cells(X, None),
     "text cell": lambda X: cells(X, "a"),
     "empty text": lambda X: cells(X, ""),
     "list cell": lambda X: cells(X, [1, 2]),
     "dict cell": lambda X: cells(X, {}),
     "array cell": lambda X: cells(X, np.ones(2)),
-    "Decimal NaN": lambda X: cells(X, Decimal("NaN")),
     "Decimal sNaN": lambda X: cells(X, Decimal("sNaN")),
     "Decimal beyond": lambda X: cells(X, Decimal("1e400")),
     "integer beyond": lambda X: cells(X, 10**400),
@@ -462,9 +459,6 @@ BAD_X = {
     "sparse inf": lambda X: sparse.coo_array(cells(X, np.inf, float)),
     "sparse complex": lambda X: sparse.csr_array(X + 1j),
     "sparse no rows": lambda X: sparse.csr_array((0, 3)),
-    "frame NaN": lambda X: columns(X, np.nan),
-    "frame words": lambda X: columns(X, "a"),
-    "frame categories": lambda X: columns(X, pd.Categorical(["a", "b"] * 10)),
     "frame dates": lambda X: frame(dates(60).reshape(20, 3)),
     "frame date column": lambda X: columns(X, pd.date_range("2026", periods=20)),
     "frame dates with zone": lambda X: columns(X, pd.date_range("2026", periods=20, tz="UTC")),
@@ -473,14 +467,8 @@ BAD_X = {
     ),
     "frame spans": lambda X: columns(X, pd.to_timedelta(np.arange(20), unit="s")),
     "frame periods": lambda X: columns(X, pd.period_range("2026", periods=20)),
-    "frame NA": lambda X: columns(X, pd.array([None] + [1] * 19, "Int64")),
-    "frame Float64 NA": lambda X: columns(X, pd.array([None] + [1.0] * 19, "Float64")),
-    "frame boolean NA": lambda X: columns(X, pd.array([None] + [True] * 19, "boolean")),
     "frame complex": lambda X: columns(X, 1j),
-    "frame objects": lambda X: columns(X, [None] * 20),
     "Series": lambda X: pd.Series(X[:, 0]),
-    "polars null": lambda X: frame(X, pl.DataFrame).with_columns(pl.lit(None).alias("c2")),
-    "polars words": lambda X: frame(X, pl.DataFrame).with_columns(pl.lit("a").alias("c2")),
     "polars dates": lambda X: frame(X, pl.DataFrame).with_columns(
         pl.lit(datetime.date(2026, 1, 1)).alias("c2")
     ),
@@ -490,14 +478,33 @@ BAD_X = {
     "polars times": lambda X: frame(X, pl.DataFrame).with_columns(
         pl.lit(datetime.time(1)).alias("c2")
     ),
-    "polars categories": lambda X: frame(X, pl.DataFrame).with_columns(
-        pl.lit("a").cast(pl.Categorical).alias("c2")
-    ),
     "polars lists": lambda X: frame(X, pl.DataFrame).with_columns(
         pl.Series("c2", [[1, 2]] * 20)
     ),
     "polars Series": lambda X: pl.Series("c", X[:, 0]),
 }  # fmt: skip
+
+# Refused by a model that was fitted on numbers.
+OF_LEVELS = {
+    "frame words": lambda X: columns(X, "a"),
+    "frame categories": lambda X: columns(X, pd.Categorical(["a", "b"] * 10)),
+    "polars words": lambda X: frame(X, pl.DataFrame).with_columns(pl.lit("a").alias("c2")),
+    "polars categories": lambda X: frame(X, pl.DataFrame).with_columns(
+        pl.lit("a").cast(pl.Categorical).alias("c2")
+    ),
+}
+
+MISSING_X = {
+    "NaN": lambda X: cells(X, np.nan, float),
+    "None cell": lambda X: cells(X, None),
+    "Decimal NaN": lambda X: cells(X, Decimal("NaN")),
+    "frame NaN": lambda X: columns(X, np.nan),
+    "frame NA": lambda X: columns(X, pd.array([None] + [1] * 19, "Int64")),
+    "frame Float64 NA": lambda X: columns(X, pd.array([None] + [1.0] * 19, "Float64")),
+    "frame boolean NA": lambda X: columns(X, pd.array([None] + [True] * 19, "boolean")),
+    "frame objects": lambda X: columns(X, [None] * 20),
+    "polars null": lambda X: frame(X, pl.DataFrame).with_columns(pl.lit(None).alias("c2")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -542,6 +549,38 @@ def test_a_bad_X_is_refused_by_name(data, fitted, kind):
             refused(model, lambda m=model, v=given_X: m.fit(X, y, X_val=v, y_val=y), "X_val")
 
 
+@other_names
+@pytest.mark.parametrize("kind", OF_LEVELS)
+def test_levels_are_refused_where_there_were_numbers(data, fitted, kind):
+    (X, y), model, given_X = data, pickle.loads(fitted), OF_LEVELS[kind](data[0])
+    warm = pickle.loads(fitted).set_params(warm_start=True)
+    for name, call in {
+        "X": lambda: model.predict(given_X),
+        "X:": lambda: model.partial_fit(given_X, y),
+        "X: column": lambda: fit_many([warm], given_X, y),
+        "X_val": lambda: model.fit(X, y, X_val=given_X, y_val=y),
+    }.items():
+        message = refused(model, call, name)
+        assert "'c2' holds text or categories, and in fit it held numbers" in message
+    classic(**SMALL).fit(given_X, y, X_val=given_X, y_val=y)
+
+
+@other_names
+@pytest.mark.parametrize("kind", MISSING_X)
+def test_missing_cells_are_no_bad_X_but_of_raw_numbers(data, fitted, kind):
+    X, y = data
+    model, given_X = pickle.loads(fitted), MISSING_X[kind](X)
+    assert np.isfinite(model.predict(given_X)).all()
+    assert np.isfinite(model.partial_fit(given_X, y).predict(given_X)).all()
+    assert np.isfinite(classic(**SMALL).fit(given_X, y).predict(given_X)).all()
+    raw = classic(**SMALL, standardize=False)
+    for fit in (raw.fit, raw.partial_fit):
+        assert "standardize=False" in refused(raw, lambda fit=fit: fit(given_X, y), "X")
+    raw.fit(X, y)
+    assert "standardize=False" in refused(raw, lambda: raw.predict(given_X), "X")
+    refused(raw, lambda: raw.fit(X, y, X_val=given_X, y_val=y), "X_val")
+
+
 def test_messages_say_what_to_do():
     X, y = np.ones((20, 3)), np.ones(20)
     for message, table in {
@@ -574,7 +613,6 @@ GOOD_X = {
     "frame": frame,
     "frame objects": lambda X: frame(X).astype(object),
     "frame nullable": lambda X: frame(X).astype("Float64"),
-    "frame categories": lambda X: frame(X).astype("category"),
     "polars": lambda X: frame(X, pl.DataFrame),
     **{
         f"{form} {kind}": lambda X, form=form, kind=kind: getattr(sparse, f"{form}_{kind}")(X)

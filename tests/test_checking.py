@@ -490,7 +490,7 @@ def test_an_estimator_of_another_kind(estimator):
 
 def test_data_are_refused_as_fit_refuses_them():
     with pytest.raises(ValueError, match=r"\bX\b"):
-        check_gradients(model(), X * np.nan, Y)
+        check_gradients(model(), X * np.inf, Y)
     with pytest.raises(ValueError, match="inconsistent"):
         check_gradients(model(), X, Y[1:])
     with pytest.raises(ValueError, match="sample_weight"):

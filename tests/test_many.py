@@ -773,7 +773,7 @@ def test_a_changed_architecture_is_refused(data):
 def test_tables_that_do_not_fit(data, models):
     X, y = data
     unchanged(models, ValueError, "inconsistent numbers of samples", X, y[:-1])
-    unchanged(models, ValueError, "NaN", np.where(X > 1, np.nan, X), y)
+    unchanged(models, ValueError, "infinity", np.where(X > 1, np.inf, X), y)
     unchanged(models, ValueError, "sample_weight must have one weight a row", X, y, np.ones(3))
     unchanged(models, ValueError, "negative", X, y, -np.ones(120))
 

@@ -6,7 +6,15 @@ from allocation import peak_memory
 from scipy import sparse
 
 from skbackprop.losses import LOSSES, CustomLoss, Quantile
-from skbackprop.scaling import BLOCK_ENTRIES, Rows, standardization, target_standardization
+from skbackprop.scaling import (
+    BLOCK_ENTRIES,
+    Rows,
+    has_missing,
+    of_present_cells,
+    robust_standardization,
+    standardization,
+    target_standardization,
+)
 
 
 @pytest.fixture
@@ -420,3 +428,33 @@ def test_targets_of_weight_zero_count_for_nothing(loss, rng):
         target_standardization(Y, w, LOSSES[loss](), "any", True),
         rtol=1e-12,
     )
+
+
+# ----- missing cells -----------------------------------------------------------------------
+
+
+def test_a_sum_that_overflows_is_no_missing_cell():
+    huge = np.finfo(np.float64).max
+    assert not has_missing(np.array([[huge, huge], [-huge, -huge]]))
+    assert not has_missing(np.array([[huge], [huge], [-huge], [-huge]])[::-1])
+    assert has_missing(np.array([[huge, huge], [-huge, np.nan]]))
+    assert has_missing(sparse.csr_array([[0.0, np.nan]])) and not has_missing(np.empty((0, 3)))
+
+
+@pytest.mark.parametrize("statistics", [standardization, robust_standardization])
+@pytest.mark.parametrize("rows", [None, np.arange(5, 90), np.array([3, 3, 7, 50, 51, 52])])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_statistics_of_the_cells_that_are_there(statistics, rows, weighted):
+    """Of a column with missing cells those of its other rows, and of others the same bits."""
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(100, 4)), rng.integers(0, 3, 100) * 1.0 if weighted else None
+    plain = statistics(X, weight, index=rows)
+    X[rng.random(100) < 0.3, 1] = np.nan
+    X[:, 3] = np.nan
+    shift, scale = of_present_cells(statistics, X, weight, rows, np.array([1, 3]))
+    every = np.arange(100) if rows is None else rows
+    there = every[~np.isnan(X[every, 1])]
+    alone = statistics(X[there, 1:2], None if weight is None else weight[there])
+    for found, of_all, of_one, neutral in zip((shift, scale), plain, alone, (0, 1), strict=True):
+        assert (found[[0, 2]] == of_all[[0, 2]]).all()
+        assert found[1] == pytest.approx(of_one[0], rel=1e-12) and found[3] == neutral

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from skbackprop import BackpropRegressor, check_gradients
 from skbackprop.activations import ACTIVATIONS
+from skbackprop.conformal import errors_of_the_mean
 from skbackprop.losses import LOSSES
 from skbackprop.model import model_of
 from skbackprop.network import BIAS_RATE, SCALE_RATE, WIDTH, Network
@@ -183,9 +184,12 @@ def test_the_validation_loss_is_that_of_the_folds(data):
         out[fold] = m.predict(X[fold])[:, 0]
     best = min(model.validation_loss_curve_)
     np.testing.assert_allclose(best, np.mean((y - out) ** 2), rtol=1e-9)
-    np.testing.assert_allclose(
-        model.error_quantiles_[[0, -1], 0], [(y - out).min(), (y - out).max()]
-    )
+    errors = (y - out)[:, None]
+    variance = np.mean(model.predict(X, return_std=True)[1] ** 2, keepdims=True)
+    narrowed = errors_of_the_mean(errors, variance, 4, None)
+    assert 0.9 < narrowed.std() / errors.std() < 1
+    ends = [narrowed.min(), narrowed.max()]
+    np.testing.assert_allclose(model.error_quantiles_[[0, -1], 0], ends, rtol=1e-9)
 
 
 def test_too_few_rows_for_the_folds(data):
@@ -330,7 +334,7 @@ def test_a_warm_start_goes_on_with_the_moments_of_all_threads(data, on):
 @pytest.mark.parametrize("fails", [0, 1])
 def test_an_error_in_a_thread_comes_out_and_ends_the_others(data, fails, on, monkeypatch):
     on(2)
-    began, run = {}, Lane.run
+    before, began, run = threading.active_count(), {}, Lane.run
 
     def failing(lane, rngs):
         began[lane.some.start] = lane
@@ -344,7 +348,7 @@ def test_an_error_in_a_thread_comes_out_and_ends_the_others(data, fails, on, mon
         model.fit(*data)
     assert not hasattr(model, "theta_")
     assert began.keys() == {0, 2} and began[2].deadline == -np.inf
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
 
 
 def test_a_user_s_own_object_is_not_called_by_two_threads_at_once(data, on):

@@ -81,7 +81,7 @@ def use(model, X, y, **weights):
 def misuse(model, X, y):
     """Calls that fail."""
     use(model, X, y)
-    for wrong in (np.full_like(X, np.nan), X[:, :2]):
+    for wrong in (np.full_like(X, np.inf), X[:, :2]):
         with pytest.raises(ValueError):
             model.predict(wrong)
     with pytest.raises(ValueError):

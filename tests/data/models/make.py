@@ -53,6 +53,7 @@ CASES = {
     "logistic": {"activation": "logistic", "solver": "sgd", "learning_rate": "invscaling"},
     "rate": {"learning_rate": "coslog4", "warm_start": True, "dtype": "float32"},
     "several": {"n_networks": 2, "n_bins": 2, "standardize": "robust", "early_stopping": True},
+    "columns": {"standardize": "robust", "n_bins": 2, "activation": "tanh"},
     "checkpoint": {"early_stopping": True, "checkpoint_every": 2},
 }
 
@@ -61,6 +62,12 @@ def data(name):
     """The table of a case."""
     if name == "frame":
         return pd.DataFrame(X, columns=["age", "größe", "±"]), y
+    if name == "columns":
+        text = np.array(["grün", "rot", "\0", "rot"] * 10, object)
+        number = pd.Categorical([7, -2, 7, None] * 10)
+        real = pd.Categorical([0.5, 2.0, None, 0.5] * 10)
+        columns = {"age": np.where(X[:, 0] < 0.1, np.nan, X[:, 0]), "text": text}
+        return pd.DataFrame(columns | {"number": number, "real": real}), y
     return X, np.c_[y, X[:, 0]] if name == "outputs" else y
 
 
