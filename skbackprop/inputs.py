@@ -20,7 +20,6 @@ from .scaling import (
 )
 
 Array = np.ndarray
-Units = tuple[Array | None, Array | None]
 
 
 def units_and_encoding(
@@ -66,10 +65,16 @@ def units_and_encoding(
         Z, w = sample(X, weight, rows)
         Z = Rows(Z, np.float64, shift, scale).take(slice(None), np.empty(Z.shape))
         bins = bins_of(Z, w, n_bins, of_levels)
-    E = Encoding(*bins, *levels_of(codes), missing, of_levels, robust)
-    if X.shape[1] + E.n_added == 0:  # a single level each: a network without inputs is none
-        E.level_column, E.level, E.other = np.array([[0], [codes[0][0]], [NEVER]])
-    return shift, scale, E
+    return shift, scale, _encoding(X.shape[1], bins, codes, missing, of_levels, robust)
+
+
+def _encoding(n_features, bins, codes, missing, of_levels, robust) -> Encoding:
+    rest: dict[str, Any] = {"missing_column": missing, "categories": of_levels, "bounded": robust}
+    E = Encoding(*bins, *levels_of(codes), **rest)
+    if n_features + E.n_added == 0:  # a single level each: a network without inputs is none
+        j = int(of_levels[0])
+        E.level_column, E.level, E.other = np.array([[j], [codes[j][0]], [NEVER]])
+    return E
 
 
 def _occurring(X, weight, rows, of_levels) -> tuple[dict[int, Array], Array]:
