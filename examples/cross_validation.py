@@ -19,7 +19,7 @@ X_scaled = (X_unit - X_unit.mean(axis=0)) / X_unit.std(axis=0)
 y_scaled = (y_unit - y_unit.mean()) / y_unit.std()
 
 model = BackpropRegressor(
-    hidden_layer_sizes=(32, 32), early_stopping=True, learning_rate_init=0.005, random_state=0
+    hidden_layer_sizes=(32, 32), max_iter=56, early_stopping=True, random_state=0
 )
 folds = KFold(5, shuffle=True, random_state=0)
 

@@ -18,7 +18,7 @@ X, y = load_diabetes(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 model = BackpropRegressor(
     hidden_layer_sizes=(16,), alpha=20, batch_size=32, learning_rate_init=0.01,
-    learning_rate="cosine", max_iter=100,
+    learning_rate="cosine", max_iter=100, n_networks=1, n_bins=0,
 )  # fmt: skip
 
 

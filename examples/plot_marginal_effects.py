@@ -18,8 +18,9 @@ plt.switch_backend("Agg")  # a file and no window: works without a display
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)  # in years, mmHg and so on
 model = BackpropRegressor(
-    hidden_layer_sizes=(10,), activation="tanh", solver="lm", alpha=60, tol=1e-3, random_state=0
-)
+    hidden_layer_sizes=(10,), activation="tanh", solver="lm", alpha=60, tol=1e-3, n_bins=0,
+    random_state=0,
+)  # fmt: skip
 linear = LinearRegression()
 for name, estimator in {"linear regression": linear, "network": model}.items():
     r2 = cross_val_score(estimator, X, y, cv=10).mean()

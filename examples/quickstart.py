@@ -27,11 +27,13 @@ from skbackprop import BackpropRegressor
 
 plt.switch_backend("Agg")  # a file and no window: works without a display
 
-# One small network for the fits below. A few hundred rows need a strong penalty, few
-# units, and rows kept aside that say when to stop; small batches give enough steps.
+# One small network for the fits below, as MLPRegressor has; the defaults train eight. A few hundred
+# rows need a strong penalty, few units, and rows kept aside that say when to stop; small batches
+# give enough steps.
 SETTINGS = {
     "hidden_layer_sizes": (16,),
     "learning_rate_init": 0.01,
+    "learning_rate": "constant",
     "batch_size": 32,
     "early_stopping": True,
     "validation_fraction": 0.2,
@@ -39,12 +41,13 @@ SETTINGS = {
     "max_iter": 2000,
     "random_state": 0,
 }
+ONE = {"n_networks": 1, "n_bins": 0, "parametrization": "standard"}
 ALPHA = 20
 
 
 def fit_and_score(X_train, X_test, y_train, y_test):
     """One fit on the raw table; nothing needs to be scaled by hand."""
-    model = BackpropRegressor(alpha=ALPHA, **SETTINGS).fit(X_train, y_train)
+    model = BackpropRegressor(alpha=ALPHA, **SETTINGS, **ONE).fit(X_train, y_train)
     best = int(np.argmin(model.validation_loss_curve_))
     print("1. One fit")
     print(f"   rows for training, for testing:   {len(X_train)}, {len(X_test)}")
@@ -79,7 +82,7 @@ def plot_losses(model, path="quickstart_loss.png"):
 def search(X_train, X_test, y_train, y_test):
     """A Pipeline in GridSearchCV: parameters of both steps at once."""
     pipeline = Pipeline(
-        [("columns", SelectKBest(f_regression)), ("net", BackpropRegressor(**SETTINGS))]
+        [("columns", SelectKBest(f_regression)), ("net", BackpropRegressor(**SETTINGS, **ONE))]
     )
     grid = {
         "columns__k": [5, 10],
@@ -105,7 +108,7 @@ def compare(X, y):
     mlp = MLPRegressor(alpha=mlp_alpha, **SETTINGS)
     contestants = {
         "Ridge": ridge(),
-        "BackpropRegressor": BackpropRegressor(alpha=ALPHA, **SETTINGS),
+        "BackpropRegressor": BackpropRegressor(alpha=ALPHA, **SETTINGS, **ONE),
         "MLPRegressor, same settings": mlp,
         "MLPRegressor, same, StandardScaler": make_pipeline(StandardScaler(), mlp),
         "BackpropRegressor, defaults": BackpropRegressor(random_state=0),

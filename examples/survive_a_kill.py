@@ -17,7 +17,7 @@ from skbackprop import BackpropRegressor
 
 def train(path):
     """What would be your script: checkpoint= is all it takes."""
-    X, y = make_friedman1(n_samples=20_000, noise=1.0, random_state=0)
+    X, y = make_friedman1(n_samples=5000, noise=1.0, random_state=0)
     model = BackpropRegressor(
         max_iter=60, random_state=0, verbose=True, checkpoint=path, checkpoint_every=5
     )
