@@ -69,8 +69,8 @@ def units_and_encoding(
 
 
 def _encoding(n_features, bins, codes, missing, of_levels, robust) -> Encoding:
-    rest: dict[str, Any] = {"missing_column": missing, "categories": of_levels, "bounded": robust}
-    E = Encoding(*bins, *levels_of(codes), **rest)
+    arrays = [*bins, *levels_of(codes), missing, of_levels]
+    E = Encoding(*arrays, bounded=robust)
     if n_features + E.n_added == 0:  # a single level each: a network without inputs is none
         j = int(of_levels[0])
         E.level_column, E.level, E.other = np.array([[j], [codes[j][0]], [NEVER]])
