@@ -68,9 +68,9 @@ def units_and_encoding(
     return shift, scale, _encoding(X.shape[1], bins, codes, missing, of_levels, robust)
 
 
-def _encoding(n_features, bins, codes, missing, of_levels, robust) -> Encoding:
-    rest: dict[str, Any] = {"missing_column": missing, "categories": of_levels, "bounded": robust}
-    E = Encoding(*bins, *levels_of(codes), **rest)
+def _encoding(n_features, bins, codes, missing, of_levels, robust):
+    level_column, level, other = levels_of(codes)
+    E = Encoding(*bins, level_column, level, other, missing, of_levels, robust)
     if n_features + E.n_added == 0:  # a single level each: a network without inputs is none
         j = int(of_levels[0])
         E.level_column, E.level, E.other = np.array([[j], [codes[j][0]], [NEVER]])

@@ -15,6 +15,8 @@ from .quiet import quietly
 
 Array = np.ndarray
 
+NEAR = 0.03  # of a loss or score: as good as the best
+
 
 @dataclass
 class History:
@@ -234,13 +236,20 @@ class Watch:
             self.improved = True
 
     def _cycle_was_in_vain(self):
-        """Whether a cycle has ended of which no epoch, but for the first quarter, was the best."""
+        """Whether a cycle has ended that came nowhere near the best epoch before it.
+
+        Its first quarter, while the rate is near 0 still, is the end of the cycle before. What is
+        within 3 % of the best is near it: the mean of several networks gains more from longer
+        training than each of them does.
+        """
         epoch = self.at.epochs
         if not self.early_stopping or epoch not in self.valleys[1:]:
             return False
-        before = self.valleys[self.valleys.index(epoch) - 1]
-        best = self.history.best_epoch - (len(self.history.loss_curve) - epoch)
-        return best <= before + (epoch - before) / 4  # while the rate is near 0 still
+        length = epoch - self.valleys[self.valleys.index(epoch) - 1]
+        rest, history = slice(-max(1, 3 * length // 4), None), self.history
+        if self.on_score:
+            return max(history.validation_scores[rest]) < -history.best - NEAR * abs(history.best)
+        return min(history.validation_loss_curve[rest]) > (1 + NEAR) * self.unit * history.best
 
     def _slow_down(self):
         plateau = getattr(self.schedule, "plateau", None)
