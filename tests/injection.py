@@ -74,14 +74,15 @@ def executed(function):
     return notes.lines
 
 
-def points(lines, spread=60):
-    """Executions to raise at: of every line its first and last, and some between."""
-    first, last = {}, {}
+def points(lines, spread=60, but=()):
+    """Executions to raise at: of every line `but` some its first and last, and some between."""
+    first, last, but = {}, {}, {execution.line for execution in but}
     for k, execution in enumerate(lines):
-        first.setdefault(execution.line, k)
-        last[execution.line] = k
+        if execution.line not in but:
+            first.setdefault(execution.line, k)
+            last[execution.line] = k
     step = max(1, len(lines) // spread)
-    chosen = {*first.values(), *last.values(), *range(0, len(lines), step)}
+    chosen = {*first.values(), *last.values(), *range(0, len(lines), step), len(lines) - 1}
     return [lines[k] for k in sorted(chosen)]
 
 
