@@ -27,7 +27,7 @@ for name, (X, y) in tables.items():
     found = BackpropRegressor(random_state=0, **search.best_params_).fit(X, y)
     errors = [np.sqrt(np.mean((m.predict(X_test) - y_test) ** 2)) for m in (default, found)]
     print(f"{name}: {search.best_params_}")
-    print(f"  mean error of 3 folds     {-search.cv_results_['mean_test_score'].max():.4g}")
+    print(f"  mean error of 3 folds    {-search.cv_results_['mean_test_score'].max():.4g}")
     print(
         f"  on {len(y_test)} new rows: {errors[1]:.4g}, with the defaults {errors[0]:.4g}", end=""
     )
