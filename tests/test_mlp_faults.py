@@ -348,7 +348,7 @@ def test_20_the_best_weights_survive_a_time_limit(data, monkeypatch):
     """By a clock that ticks once a look, so that a busy machine has as many epochs as another."""
     X, y = data
     ticks = itertools.count()
-    for module in ("watching", "monitoring", "training"):
+    for module in ("watching", "monitoring", "stack"):
         clock = f"skbackprop.{module}.perf_counter"
         monkeypatch.setattr(clock, lambda: next(ticks) / 1000)
     model = classic(max_time=0.5, max_iter=10**6, tol=0, n_iter_no_change=np.inf, random_state=0)
