@@ -104,7 +104,7 @@ class Validation:
         return self.Y.astype(np.float64) - self.A, weight
 
     def variance(self, theta: Array) -> Array:
-        """Variance between the networks' predictions, of every output the mean over the rows."""
+        """1/(K-1) Σₖ (aₖ - ā)² of the networks' predictions, of every output the mean over rows."""
         shape = (len(self.folds), *self.A.shape)
         A = self.network.predict(theta, self._take, np.empty(shape, self.A.dtype))
         weight = None if self.weight is None else self.weight[:, 0]
