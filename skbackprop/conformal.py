@@ -12,21 +12,24 @@ LEVELS = 200  # shares 0, 1/200, …, 1 of which a model keeps the quantiles, an
 
 
 def errors_of_the_mean(errors: Array, variance: Array, K: int, weight: Array | None) -> Array:
-    """Errors of single networks, made as narrow as those of the mean of K networks.
+    """ē + √(1 - (1 - 1/K) v/s²) (eᵢ - ē): errors eᵢ as narrow as those of the mean of K networks.
 
-    The networks' errors are e + dₖ, with an e that they share and dₖ of variance v, independent:
-    var(e + dₖ) = var(e) + v, and of the mean var(e) + v/K. Deviations from the errors' mean are
-    therefore multiplied by √(1 - (1 - 1/K) v / var(e + dₖ)). With the variance between networks on
-    rows that most of them have learnt from, which is less than v, the factor is rather too large.
+    ē and s² are the mean and the variance of the errors eᵢ of single networks, v the variance
+    between networks. That of network k is e + dₖ, with an e that all share and independent dₖ of
+    variance v. So s² = var(e) + v, and the error of the mean has var(e) + v/K = s² - (1 - 1/K) v.
+    v is taken on rows that most of the networks have learnt from, where they differ less than on
+    others, so that the root is rather too large.
 
     Parameters
     ----------
     errors : ndarray of shape (n, outputs)
-        Each of a network that has not learnt from the row.
+        eᵢ, each of a network that has not learnt from the row.
     variance : ndarray of shape (outputs,)
         v.
     K : int
+        How many networks.
     weight : ndarray of shape (n,) or None
+        Of the rows, in ē and s².
     """
     mean = np.average(errors, axis=0, weights=weight)
     whole = np.average((errors - mean) ** 2, axis=0, weights=weight)

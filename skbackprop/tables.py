@@ -34,6 +34,8 @@ def _about(name: str) -> Iterator[None]:
             yield
     except (TypeError, ValueError, ArithmeticError) as error:  # 10**400, Decimal("sNaN")
         text, kind = naming(name, error), TypeError if isinstance(error, TypeError) else ValueError
+        if "could not convert string to float" in text:
+            text += ". Text is encoded in the columns of a data frame (pandas, polars)"
         if isinstance(error, kind) and text == str(error):
             raise
         raise kind(text) from error
@@ -201,10 +203,12 @@ def _numbers(M: Any, name: str) -> Any:
         M = np.asarray(M)
     _refuse_masks([M], name)
     types = _types(M)
-    if any(map(_is_of_time, types)):
+    of_time = [j for j, dtype in enumerate(types) if _is_of_time(dtype)]
+    if of_time:
+        where = f" in column {list(M.columns)[of_time[0]]!r}" if is_frame(M) else ""
         raise TypeError(
-            f"{name} must hold numbers; it has dates or spans of time: make numbers of them, "
-            "such as (t - t[0]) / numpy.timedelta64(1, 'D')"
+            f"{name} must hold numbers; it has dates or spans of time{where}: make numbers of "
+            "them, such as (t - t[0]) / numpy.timedelta64(1, 'D')"
         )
     if any(_kind(dtype) == "c" for dtype in types):
         raise ValueError(f"Complex data not supported: {name} must hold real numbers")

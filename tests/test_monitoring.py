@@ -264,3 +264,32 @@ def test_validation_takes_every_loss(name):
     value, _ = Validation(net, loss, data).loss_and_score(theta)
     # Sums of 20 terms in another order.
     assert value == pytest.approx(loss.elementwise(A, Y).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0])
+@pytest.mark.parametrize(
+    ("judged", "stops"),
+    [
+        ([8.0, 9, 9, 9, 9, 9, 7], 3),
+        ([8.0, 9, 8.2, 9, 9, 9, 9], 7),  # within 3 %
+        ([-8.0, -7, -8.5, -8, -8, -8, -9], None),  # each cycle is the best: a loss may be below 0
+        ([-8.0, -7, -7.8, -7, -7, -7, -7], 7),
+        ([-8.0, -7, -7.7, -7, -7, -7, -9], 3),
+    ],
+)
+@pytest.mark.parametrize("on_score", [False, True])
+def test_a_cycle_is_in_vain_that_comes_nowhere_near_the_best(judged, stops, on_score, unit):
+    coming = iter([(loss, -loss) for loss in judged])
+    w, _ = watch(
+        unit=unit,
+        valleys=[1, 3, 7],
+        validation=types.SimpleNamespace(loss_and_score=lambda theta: next(coming)),
+        early_stopping=True,
+        on_score=on_score,
+    )
+    ended = []
+    for w.at.epochs in range(1, 8):
+        ended.append(w.epoch_ended(1.0))
+        if ended[-1]:
+            break
+    assert ended == [False] * ((stops or 8) - 1) + [True] * (stops is not None)
