@@ -85,7 +85,7 @@ def _sorted(X, j, levels) -> Array:
     """The levels as an array: of str, or of numbers, of which bools are two."""
     if _are_text(levels):
         text = np.empty(len(levels), object)
-        text[:] = sorted(map(str, levels))
+        text[:] = sorted(map(str.__str__, levels))  # str(level) of an Enum's is another text
         return text
     if not all(isinstance(level, (Real, np.bool_)) for level in levels):
         kinds = ", ".join(sorted({type(level).__name__ for level in levels}))
@@ -96,6 +96,12 @@ def _sorted(X, j, levels) -> Array:
     values = np.array([int(x) if whole else float(x) for x in levels], np.int64 if whole else float)
     if not np.isfinite(values).all():
         raise ValueError(f"{_name(X, j)} has a level that is infinite")
+    rounded = set(levels) - set(values.tolist())  # not to be found again, and of two maybe one
+    if rounded:
+        raise ValueError(
+            f"{_name(X, j)} has a level that neither int64 nor float64 holds, {rounded.pop()}: "
+            "make text of them"
+        )
     return np.unique(values)
 
 
