@@ -43,7 +43,9 @@ def coded(X: Any, categories: Categories | None, learn: bool) -> tuple[Any, Cate
     """
     found = {j: _factorized(X, j) for j, dtype in enumerate(X.dtypes) if _may_be_text(dtype)}
     kept: Categories = [None] * X.shape[1] if categories is None else categories
-    found = {j: f for j, f in found.items() if kept[j] is not None or not _are_numbers(X, j, f)}
+    for j in [j for j, f in found.items() if kept[j] is None and _are_numbers(X, j, f)]:
+        _, codes = found.pop(j)
+        X = _with_nan(X, j, codes) if (codes < 0).any() else X
     if learn:
         kept = [_sorted(X, j, found[j][0]) if j in found else None for j in range(X.shape[1])]
     if all(levels is None for levels in kept) and not found:
@@ -126,6 +128,15 @@ def _are_numbers(X, j, factorized) -> bool:
     dtype = list(X.dtypes)[j]
     is_object = getattr(dtype, "name", "") == "object"
     return is_object and not any(isinstance(level, str) for level in factorized[0])
+
+
+def _with_nan(X, j, codes) -> Any:
+    """The frame with NaN where a cell is missing: pandas' NA among objects is no number."""
+    cells = np.array(X.iloc[:, j], object)
+    cells[codes < 0] = np.nan
+    X = X.copy(deep=False)
+    X.isetitem(j, cells)
+    return X
 
 
 def _are_text(levels) -> bool:

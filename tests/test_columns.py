@@ -160,6 +160,22 @@ def test_nullable_numbers_beside_text():
         same(clone(BOUNDED).fit(frame, Y).predict(frame), expected.predict(G))
 
 
+@pytest.mark.parametrize("beside_text", [False, True])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_missing_cells_among_objects(missing, beside_text):
+    """Whatever they are, and also where there is nothing else."""
+    some = pd.Series([missing if k % 3 == 0 else a for k, a in enumerate(AGE)], dtype=object)
+    F = pd.DataFrame({"some": some, "none": pd.Series([missing] * N, dtype=object)})
+    G = pd.DataFrame({"some": np.where(np.arange(N) % 3 == 0, np.nan, AGE), "none": np.nan})
+    if beside_text:
+        F, G = F.assign(colour=COLOUR), G.assign(colour=COLOUR)
+    before = F.copy()
+    model = clone(BOUNDED).fit(F, Y)
+    same(model.predict(F), clone(BOUNDED).fit(G, Y).predict(G))
+    same(model.predict(F), model.predict(G))
+    pd.testing.assert_frame_equal(F, before)
+
+
 @pytest.mark.parametrize(
     ("column", "said"),
     [
