@@ -247,9 +247,10 @@ class Watch:
             return False
         length = epoch - self.valleys[self.valleys.index(epoch) - 1]
         rest, history = slice(-max(1, 3 * length // 4), None), self.history
+        near = history.best + NEAR * abs(history.best)  # a user's own loss may be negative
         if self.on_score:
-            return max(history.validation_scores[rest]) < -history.best - NEAR * abs(history.best)
-        return min(history.validation_loss_curve[rest]) > (1 + NEAR) * self.unit * history.best
+            return -max(history.validation_scores[rest]) > near
+        return min(history.validation_loss_curve[rest]) > self.unit * near
 
     def _slow_down(self):
         plateau = getattr(self.schedule, "plateau", None)

@@ -285,6 +285,22 @@ def test_a_cycle_in_vain_is_the_last(max_iter):
     assert still.n_iter_ == max_iter
 
 
+def test_a_cycle_is_not_in_vain_where_the_loss_is_below_0(data):
+    """A user's own loss, of which what is best does not change with a constant."""
+
+    class Shifted:
+        def value(self, A, Y, weight=None):
+            return LOSSES["squared_error"]().value(A, Y, weight) - 100
+
+        def derivative(self, A, Y, weight=None, out=None):
+            return LOSSES["squared_error"]().derivative(A, Y, weight, out)
+
+    X = (data[0] - data[0].mean(axis=0)) / data[0].std(axis=0)
+    y = np.sin(3 * X[:, 0])
+    model = BackpropRegressor(max_iter=60, random_state=0, n_bins=0, loss=Shifted(), n_networks=2)
+    assert model.fit(X, y).n_iter_ == 60
+
+
 # ----- on several threads -----------------------------------------------------------------
 
 
