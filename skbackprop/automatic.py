@@ -24,6 +24,8 @@ FOLDED = 50  # rows from which some can be spared for validation
 BINS = 16  # of a feature, of those that are tried
 # Of a short training: passes at the least, rows seen at the least, rows and networks at the most.
 PILOT_PASSES, PILOT_SEEN, PILOT_ROWS, PILOT_NETWORKS = 12, 25_600, 10_000, 3
+# Of one network's rows, for validation, whatever the training itself keeps; of max_time.
+PILOT_FRACTION, PILOT_TIME = 0.1, 0.1
 
 
 def resolved(
@@ -85,7 +87,9 @@ def with_bins(
     passes = max(PILOT_PASSES, PILOT_SEEN // n)  # fewer rows take more passes to tell
     short = params | {"max_iter": passes, "n_networks": min(PILOT_NETWORKS, params["n_networks"])}
     short |= {"verbose": False, "warm_start": False, "scoring": None, "checkpoint": None}
-    short |= {"early_stopping": True}
+    short |= {"early_stopping": True, "validation_fraction": PILOT_FRACTION}
+    if params["max_time"] is not None:
+        short["max_time"] = params["max_time"] * PILOT_TIME
     step = -(-n // PILOT_ROWS)
     losses = {bins: judge(short | {"n_bins": bins}, step) for bins in (0, BINS)}
     params["n_bins"] = min(losses, key=lambda bins: losses[bins])

@@ -43,7 +43,9 @@ def coded(X: Any, categories: Categories | None, learn: bool) -> tuple[Any, Cate
     """
     found = {j: _factorized(X, j) for j, dtype in enumerate(X.dtypes) if _may_be_text(dtype)}
     kept: Categories = [None] * X.shape[1] if categories is None else categories
-    found = {j: f for j, f in found.items() if kept[j] is not None or not _are_numbers(X, j, f)}
+    for j in [j for j, f in found.items() if kept[j] is None and _are_numbers(X, j, f)]:
+        _, codes = found.pop(j)
+        X = _with_nan(X, j, codes) if (codes < 0).any() else X
     if learn:
         kept = [_sorted(X, j, found[j][0]) if j in found else None for j in range(X.shape[1])]
     if all(levels is None for levels in kept) and not found:
@@ -85,7 +87,7 @@ def _sorted(X, j, levels) -> Array:
     """The levels as an array: of str, or of numbers, of which bools are two."""
     if _are_text(levels):
         text = np.empty(len(levels), object)
-        text[:] = sorted(map(str, levels))
+        text[:] = sorted(map(str.__str__, levels))  # str(level) of an Enum's is another text
         return text
     if not all(isinstance(level, (Real, np.bool_)) for level in levels):
         kinds = ", ".join(sorted({type(level).__name__ for level in levels}))
@@ -96,6 +98,12 @@ def _sorted(X, j, levels) -> Array:
     values = np.array([int(x) if whole else float(x) for x in levels], np.int64 if whole else float)
     if not np.isfinite(values).all():
         raise ValueError(f"{_name(X, j)} has a level that is infinite")
+    rounded = set(levels) - set(values.tolist())  # not to be found again, and of two maybe one
+    if rounded:
+        raise ValueError(
+            f"{_name(X, j)} has a level that neither int64 nor float64 holds, {rounded.pop()}: "
+            "make text of them"
+        )
     return np.unique(values)
 
 
@@ -120,6 +128,15 @@ def _are_numbers(X, j, factorized) -> bool:
     dtype = list(X.dtypes)[j]
     is_object = getattr(dtype, "name", "") == "object"
     return is_object and not any(isinstance(level, str) for level in factorized[0])
+
+
+def _with_nan(X, j, codes) -> Any:
+    """The frame with NaN where a cell is missing: pandas' NA among objects is no number."""
+    cells = np.array(X.iloc[:, j], object)
+    cells[codes < 0] = np.nan
+    X = X.copy(deep=False)
+    X.isetitem(j, cells)
+    return X
 
 
 def _are_text(levels) -> bool:

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import blocks
 from .quiet import quietly
 
 Array = np.ndarray
 
+AT_ONCE = 4096  # rows that all networks predict
 NEAR = 0.03  # of a loss or score: as good as the best
 
 
@@ -105,10 +107,18 @@ class Validation:
 
     def variance(self, theta: Array) -> Array:
         """1/(K-1) Σₖ (aₖ - ā)² of the networks' predictions, of every output the mean over rows."""
-        shape = (len(self.folds), *self.A.shape)
-        A = self.network.predict(theta, self._take, np.empty(shape, self.A.dtype))
-        weight = None if self.weight is None else self.weight[:, 0]
-        return np.average(A.var(axis=0, ddof=1, dtype=np.float64), axis=0, weights=weight)
+        (n, outputs), K = self.A.shape, len(self.folds)
+        variance = np.zeros(outputs)
+        for block in blocks(n, AT_ONCE):
+
+            def take(rows, out, first=block.start):
+                self._take(slice(first + rows.start, first + rows.stop), out)
+
+            m = block.stop - block.start
+            A = self.network.predict(theta, take, np.empty((K, m, outputs), self.A.dtype))
+            weight = np.full((m, 1), 1 / n) if self.weight is None else self.weight[block]
+            variance += (weight * A.var(axis=0, ddof=1, dtype=np.float64)).sum(axis=0)
+        return variance
 
     def _predict(self, theta):
         """A[L] of the rows."""

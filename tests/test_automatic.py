@@ -8,6 +8,7 @@ from own import classic
 
 from skbackprop import BackpropRegressor
 from skbackprop.automatic import BINS, FOLDED, MANY_ROWS, is_auto, resolved
+from skbackprop.fitting import Fitting
 
 DEFAULTS = {k: p.default for k, p in inspect.signature(BackpropRegressor).parameters.items()}
 
@@ -82,6 +83,30 @@ def test_a_time_limit_holds_for_all_of_it():
     with pytest.warns(match="max_time"):
         model.fit(X, X[:, 0])
     assert model.n_iter_ == 1
+
+
+def test_the_short_trainings_take_a_small_part_of_the_time(monkeypatch):
+    limits, run = [], Fitting.run
+
+    def noting(fitting, *args):
+        limits.append(fitting.params["max_time"])
+        return run(fitting, *args)
+
+    monkeypatch.setattr(Fitting, "run", noting)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    BackpropRegressor(max_time=1000, max_iter=2, random_state=0).fit(X, X[:, 0])
+    assert limits[:2] == [100, 100]
+    assert 900 < limits[2] < 1000
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.999])
+def test_a_share_for_validation_that_is_not_kept_does_not_matter(fraction):
+    """Not in the short trainings either, which keep one of their own."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    options = {"early_stopping": False, "n_networks": 1, "max_iter": 2, "random_state": 0}
+    plain = BackpropRegressor(**options).fit(X, X[:, 0])
+    other = BackpropRegressor(**options, validation_fraction=fraction).fit(X, X[:, 0])
+    assert np.array_equal(plain.theta_, other.theta_)
 
 
 def test_few_rows_are_all_learnt_from():

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from allocation import peak_memory
 from scipy import sparse
 from sklearn.metrics import r2_score
 
@@ -40,6 +41,27 @@ def test_r_squared_does_not_depend_on_units():
     assert r_squared(scale * A + shift, scale * Y + shift) == pytest.approx(
         r_squared(A, Y), rel=1e-10
     )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_the_variance_between_networks_takes_no_memory_of_the_table_s_size(weighted, indexed):
+    rng, K, table = np.random.default_rng(0), 5, 60_000
+    index = rng.permutation(table)[:45_000] if indexed else None
+    net = Network([2, 3, 4], [Tanh(), Identity()], True, (K,), input_scale=True)
+    theta = rng.normal(size=net.n_parameters)
+    X, Y = rng.normal(size=(table, 2)), np.zeros((table, 4))
+    weight = rng.uniform(0.5, 2, table) if weighted else None
+    rows = np.arange(table) if index is None else index
+    mean = 1.0 if weight is None else weight[rows].mean()
+    data = Data(Rows(X, np.float64), Rows(Y, np.float64), weight, mean, index)
+    validation = Validation(net, SquaredError(), data, folds=np.array_split(rows, K))
+    A = net.predict(theta, Rows(X[rows], np.float64).take, np.empty((K, len(rows), 4)))
+    expected = np.average(
+        A.var(axis=0, ddof=1), axis=0, weights=None if weight is None else weight[rows]
+    )
+    np.testing.assert_allclose(validation.variance(theta), expected, rtol=1e-12)
+    assert peak_memory(lambda: validation.variance(theta), enough=2**22) < 2**22 < A.nbytes
 
 
 @pytest.mark.parametrize(("distance", "score"), [(0.0, 1.0), (1.0, 0.0)])
