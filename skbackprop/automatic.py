@@ -1,6 +1,6 @@
 """What "auto" stands for: numbers that depend on the table.
 
-Chosen by the mean test error over 13 tables of real data with 500 to 6,000 rows (docs/accuracy.md),
+Chosen by the mean test error over 13 public tables with 500 to 6,000 rows (docs/accuracy.md),
 beyond which passes and networks are fewer, so that a fit of a million rows takes minutes.
 """
 
