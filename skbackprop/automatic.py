@@ -86,6 +86,8 @@ def with_bins(
     short = params | {"max_iter": passes, "n_networks": min(PILOT_NETWORKS, params["n_networks"])}
     short |= {"verbose": False, "warm_start": False, "scoring": None, "checkpoint": None}
     short |= {"early_stopping": True}
+    if params["max_time"] is not None:
+        short["max_time"] = params["max_time"] / 4  # two of them: half is left for the fit
     step = -(-n // PILOT_ROWS)
     losses = {bins: judge(short | {"n_bins": bins}, step) for bins in (0, BINS)}
     params["n_bins"] = min(losses, key=lambda bins: losses[bins])

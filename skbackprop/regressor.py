@@ -213,8 +213,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         scorer, larger being better.
 
     max_time : float or None, default=None
-        Seconds after which training stops, with the best weights so far. The choice of `n_bins`
-        counts, and may leave little for the training: set it too.
+        Seconds after which training stops, with the best weights so far. Of it
+        "auto" for `n_bins` takes up to a half.
 
     checkpoint : str, os.PathLike or None, default=None
         A file that keeps the state of `fit`. A fit that is killed and run again, with the same

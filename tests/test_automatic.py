@@ -7,7 +7,7 @@ import pytest
 from own import classic
 
 from skbackprop import BackpropRegressor
-from skbackprop.automatic import BINS, FOLDED, MANY_ROWS, is_auto, resolved
+from skbackprop.automatic import BINS, FOLDED, MANY_ROWS, is_auto, resolved, with_bins
 
 DEFAULTS = {k: p.default for k, p in inspect.signature(BackpropRegressor).parameters.items()}
 
@@ -82,6 +82,21 @@ def test_a_time_limit_holds_for_all_of_it():
     with pytest.warns(match="max_time"):
         model.fit(X, X[:, 0])
     assert model.n_iter_ == 1
+
+
+@pytest.mark.parametrize("max_time", [None, 8.0])
+def test_the_short_trainings_take_half_of_the_time_at_most(max_time):
+    limits = []
+
+    def judge(params, step):
+        limits.append(params["max_time"])
+        return 1.0
+
+    params = with_bins(
+        resolved(DEFAULTS | {"max_time": max_time, "random_state": 0}, 500), 500, judge
+    )
+    assert limits == ([None] * 2 if max_time is None else [2.0, 2.0])
+    assert params["max_time"] == (max_time and pytest.approx(max_time, abs=1))
 
 
 def test_few_rows_are_all_learnt_from():
