@@ -92,7 +92,8 @@ def _sorted(X, j, levels) -> Array:
     if not all(isinstance(level, (Real, np.bool_)) for level in levels):
         kinds = ", ".join(sorted({type(level).__name__ for level in levels}))
         raise TypeError(
-            f"{_name(X, j)} must have text alone for levels, or numbers alone; it has {kinds}"
+            f"{_name(X, j)} must have text alone for levels, or numbers alone; it has {kinds} "
+            "(text it is after astype(str))"
         )
     whole = all(float(level).is_integer() and abs(level) < 2**63 for level in levels)
     values = np.array([int(x) if whole else float(x) for x in levels], np.int64 if whole else float)
@@ -110,7 +111,10 @@ def _sorted(X, j, levels) -> Array:
 def _factorized(X, j) -> tuple[list[Any], Array]:
     """Levels of a column, in any order, and the index of every cell's, -1 where it is missing."""
     if hasattr(X, "iloc"):
-        codes, levels = X.iloc[:, j].factorize()
+        try:
+            codes, levels = X.iloc[:, j].factorize()
+        except TypeError as error:  # lists and the like
+            raise TypeError(f"{_name(X, j)} holds what is no level: {error}") from error
         return levels.tolist(), codes
     text = X.to_series(j).cast(str)
     levels = text.unique().drop_nulls()

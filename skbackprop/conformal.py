@@ -69,13 +69,13 @@ def interval(table: Array, n: int, coverage: float) -> tuple[Array, Array]:
         If n is too small for that coverage, or the table too coarse.
     """
     a = (1 - coverage) / 2
+    if coverage > 1 - 2 / LEVELS:  # first, for no number of rows would help
+        raise ValueError(f"coverage must be at most {1 - 2 / LEVELS}; got {coverage!r}")
     if (n + 1) * a < 1:
         raise ValueError(
             f"coverage={coverage!r} needs the errors on {int(np.ceil(1 / a))} validation rows or "
             f"more, and this fit had {n}"
         )
-    if coverage > 1 - 2 / LEVELS:
-        raise ValueError(f"coverage must be at most {1 - 2 / LEVELS}; got {coverage!r}")
     share: Any = min(1.0, np.ceil((n + 1) * (1 - a) * (1 - 1e-12)) / n)
     level = int(np.ceil(share * LEVELS * (1 - 1e-12)))
     return table[LEVELS - level], table[level]

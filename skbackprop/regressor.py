@@ -102,9 +102,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         How the learning rate changes, for every mini-batch solver: not at all; as
         ``1 / (rows seen + 1)**power_t``; divided by 5 whenever training stalls; or
         planned over `max_iter` epochs, all of which are then run. "coslog4" has four cycles,
-        each twice as long as the last; with `early_stopping`, one that brought nothing better
-        is the last. "auto" is "coslog4" for `fit` and "constant" for `partial_fit`. A callable
-        takes the progress, from 0 to 1, and returns a factor for `learning_rate_init`.
+        each twice as long as the last; with `early_stopping`, one that comes no nearer than
+        3 % to the best epoch before it is the last. "auto" is "coslog4" for `fit` and "constant"
+        for `partial_fit`. A callable takes the progress, from 0 to 1, and returns a factor for
+        `learning_rate_init`.
 
     learning_rate_init : float, default=0.005
         Learning rate of the mini-batch solvers; with `parametrization="neural_tangent"` that
@@ -212,7 +213,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         scorer, larger being better.
 
     max_time : float or None, default=None
-        Seconds after which training stops, with the best weights so far.
+        Seconds after which training stops, with the best weights so far. Of it
+        "auto" for `n_bins` takes up to a half.
 
     checkpoint : str, os.PathLike or None, default=None
         A file that keeps the state of `fit`. A fit that is killed and run again, with the same
@@ -656,7 +658,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs.
         coverage : float, default=0.9
             Share of the rows whose y is to be within, between 0 and 1.
@@ -682,7 +684,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if table is None:
             raise ValueError(
                 "predict_interval needs the errors on validation rows, which fit keeps with "
-                "early_stopping=True or X_val"
+                "early_stopping=True or X_val ('auto' is True from 50 rows on, but for lbfgs, lm "
+                "and standardize=False)"
             )
         y = model_of(fitted).predict(X)
         low, high = interval(table, fitted["n_validation_"], coverage)
@@ -711,7 +714,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block.
 
         Returns
@@ -745,7 +748,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block.
 
         Returns
@@ -777,7 +780,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -920,7 +923,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs. All rows make one batch, of which every matrix is kept: give a few. Those
             that would take more than 1 GiB are refused.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)

@@ -179,7 +179,9 @@ def test_missing_cells_among_objects(missing, beside_text):
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (["a", 1] * 120, "'colour' must have text alone for levels.*int, str"),
+        (["a", 1] * 120, r"'colour' must have text alone for levels.*int, str.*astype\(str\)"),
+        (pd.cut(AGE, 3), r"'colour' must have text alone.*Interval.*astype\(str\)"),
+        ([[1, 2]] * N, "'colour' holds what is no level: .*list"),
         ([b"a", b"b"] * 120, "colour"),
         (["a", ("b",)] * 120, "'colour' must have text alone.*str, tuple"),
         (["a", ["b"]] * 120, "X"),
