@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .parameters import hidden_sizes, is_full_batch, resolve_schedule, seed_from
 
 # Up to so many rows: rows of a batch, passes of a schedule that is planned over them, networks.
@@ -74,26 +76,41 @@ def is_auto(value: Any) -> bool:
 
 
 def with_bins(
-    params: dict[str, Any], n: int, judge: Callable[[dict[str, Any], int], float]
+    params: dict[str, Any], n: int, judge: Callable[[dict[str, Any], np.ndarray], float]
 ) -> dict[str, Any]:
     """The parameters with the number of bins that a short training does better with, 0 or 16.
 
-    ``judge(params, step)`` trains on every step-th row and gives the validation loss. A feature's
+    ``judge(params, some)`` trains on some of the n rows and gives the validation loss. A feature's
     bins are worth up to a third of the error where the target jumps, and cost up to an eighth of
     it where it is smooth.
     """
     begin = time.perf_counter()
-    params = params | {"random_state": seed_from(params["random_state"])}
+    seed = seed_from(params["random_state"])
+    if seed is None:  # one for all trainings, which are to be compared
+        seed = int(np.random.default_rng().integers(2**31))
+    params = params | {"random_state": seed}
+    short, some = _short(params, n), _some(n, seed)
+    losses = {bins: judge(short | {"n_bins": bins}, some) for bins in (0, BINS)}
+    params["n_bins"] = min(losses, key=lambda bins: losses[bins])
+    if params["max_time"] is not None:
+        spent = time.perf_counter() - begin
+        params["max_time"] = max(params["max_time"] / 100, params["max_time"] - spent)
+    return params
+
+
+def _short(params, n):
+    """The parameters of a short training, but for the bins."""
     passes = max(PILOT_PASSES, PILOT_SEEN // n)  # fewer rows take more passes to tell
     short = params | {"max_iter": passes, "n_networks": min(PILOT_NETWORKS, params["n_networks"])}
     short |= {"verbose": False, "warm_start": False, "scoring": None, "checkpoint": None}
     short |= {"early_stopping": True, "validation_fraction": PILOT_FRACTION}
     if params["max_time"] is not None:
         short["max_time"] = params["max_time"] * PILOT_TIME
-    step = -(-n // PILOT_ROWS)
-    losses = {bins: judge(short | {"n_bins": bins}, step) for bins in (0, BINS)}
-    params["n_bins"] = min(losses, key=lambda bins: losses[bins])
-    if params["max_time"] is not None:
-        spent = time.perf_counter() - begin
-        params["max_time"] = max(params["max_time"] / 100, params["max_time"] - spent)
-    return params
+    return short
+
+
+def _some(n, seed):
+    """Rows of a short training by chance: every second one may be of another kind than the rest."""
+    if n <= PILOT_ROWS:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, PILOT_ROWS, replace=False))

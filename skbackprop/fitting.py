@@ -122,11 +122,14 @@ class Fitting:
         if not automatic.is_auto(params["n_bins"]):
             return params
 
-        def judge(short, step):
-            some = np.arange(0, n, step) if rows is None else rows[::step]
-            pilot = Fitting(
-                short, table, validation=validation, rows=some, categories=self.categories
-            )
+        def judge(short, some):
+            some = some if rows is None else rows[some]
+            try:
+                pilot = Fitting(
+                    short, table, validation=validation, rows=some, categories=self.categories
+                )
+            except ValueError:  # of these rows alone, or to be said of all
+                return np.inf
             pilot.run()
             return pilot.history.best
 
