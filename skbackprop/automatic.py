@@ -31,7 +31,11 @@ PILOT_FRACTION, PILOT_TIME = 0.1, 0.1
 
 
 def resolved(
-    params: dict[str, Any], n: int, one_pass: bool = False, known: dict[str, Any] | None = None
+    params: dict[str, Any],
+    n: int,
+    one_pass: bool = False,
+    known: dict[str, Any] | None = None,
+    is_sparse: bool = False,
 ) -> dict[str, Any]:
     """The parameters with numbers for "auto"; `n_bins` may stay one, if a pilot shall choose it.
 
@@ -45,6 +49,8 @@ def resolved(
         Whether they are a stream's, of partial_fit.
     known : dict or None
         What the network is made of that training goes on with; None at the start.
+    is_sparse : bool
+        Whether X is.
     """
     if is_auto(params["learning_rate"]):  # a stream has no end that could be planned for
         params = params | {"learning_rate": "constant" if one_pass else "coslog4"}
@@ -55,7 +61,9 @@ def resolved(
     batch_size, passes, networks = next((by for rows, *by in BY_ROWS if n <= rows), BEYOND)
     if n > MANY_ROWS:
         passes = max(passes, BY_ROWS[-1][2] * MANY_ROWS // n)
-    robust, plain = params["standardize"] == "robust", params["standardize"] is False
+    plain = params["standardize"] is False
+    # Around 0, as without a bias, no units are robust.
+    binned = params["standardize"] == "robust" and params["fit_intercept"] and not is_sparse
     choices = {
         "batch_size": batch_size,
         "max_iter": passes if planned and not full_batch else UNPLANNED,
@@ -63,7 +71,7 @@ def resolved(
         "parametrization": "standard" if plain else "neural_tangent",
         "early_stopping": not (full_batch or one_pass or plain) and n >= FOLDED,
         "n_networks": 1 if full_batch or one_pass or plain else networks,
-        "n_bins": "auto" if robust and not one_pass and n >= FOLDED else 0,
+        "n_bins": "auto" if binned and not one_pass and n >= FOLDED else 0,
     }
     if known is not None:
         choices |= {name: known[name] for name in ("n_networks", "n_bins")}

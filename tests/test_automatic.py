@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from own import classic
+from scipy import sparse
 
 from skbackprop import BackpropRegressor
 from skbackprop.automatic import BINS, FOLDED, MANY_ROWS, PILOT_ROWS, is_auto, resolved
@@ -124,6 +125,16 @@ def test_the_short_trainings_differ_in_the_bins_alone(random_state, monkeypatch)
     y = X[:, 0] + 0.1 * rng.normal(size=60)
     BackpropRegressor(max_iter=2, random_state=random_state).fit(X, y)
     assert len(best) == 3 and best[0] == best[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"fit_intercept": False}])
+def test_no_short_training_where_there_are_no_bins(options, monkeypatch):
+    """Of units that are not robust, as of a sparse X and without biases."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    monkeypatch.setattr("skbackprop.automatic.with_bins", None)
+    model = BackpropRegressor(max_iter=2, **options)
+    model.fit(X if options else sparse.csr_array(X), X[:, 0])
+    assert model.bin_columns_ is None
 
 
 def test_rows_of_a_short_training_are_drawn():
