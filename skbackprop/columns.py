@@ -123,15 +123,18 @@ def _factorized(X, j) -> tuple[list[Any], Array]:
 
 
 def _may_be_text(dtype: Any) -> bool:
-    """pandas' types of text, categories and objects are of the kind "O"; polars' have none."""
-    return getattr(dtype, "kind", "") == "O" or str(dtype).partition("(")[0] in OF_POLARS
+    """pandas' text, categories and objects are of the kind "O", Arrow's text of "U"."""
+    return getattr(dtype, "kind", "") in ("O", "U") or str(dtype).partition("(")[0] in OF_POLARS
 
 
 def _are_numbers(X, j, factorized) -> bool:
-    """Whether a column of objects has no text in it: it is left to the conversion to numbers."""
-    dtype = list(X.dtypes)[j]
-    is_object = getattr(dtype, "name", "") == "object"
-    return is_object and not any(isinstance(level, str) for level in factorized[0])
+    """Whether a column of objects has no text in it: it is left to the conversion to numbers.
+
+    So are Arrow's decimal numbers, which are objects to pandas.
+    """
+    name = getattr(list(X.dtypes)[j], "name", "")
+    are_objects = name == "object" or name.startswith("decimal")
+    return are_objects and not any(isinstance(level, str) for level in factorized[0])
 
 
 def _with_nan(X, j, codes) -> Any:

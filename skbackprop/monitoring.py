@@ -6,17 +6,16 @@ lines and the callbacks. Nothing here changes the weights.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from .blocks import blocks
 from .quiet import quietly
 
 Array = np.ndarray
 
-AT_ONCE = 4096  # rows that all networks predict
 NEAR = 0.03  # of a loss or score: as good as the best
 
 
@@ -107,18 +106,10 @@ class Validation:
 
     def variance(self, theta: Array) -> Array:
         """1/(K-1) Σₖ (aₖ - ā)² of the networks' predictions, of every output the mean over rows."""
-        (n, outputs), K = self.A.shape, len(self.folds)
-        variance = np.zeros(outputs)
-        for block in blocks(n, AT_ONCE):
-
-            def take(rows, out, first=block.start):
-                self._take(slice(first + rows.start, first + rows.stop), out)
-
-            m = block.stop - block.start
-            A = self.network.predict(theta, take, np.empty((K, m, outputs), self.A.dtype))
-            weight = np.full((m, 1), 1 / n) if self.weight is None else self.weight[block]
-            variance += (weight * A.var(axis=0, ddof=1, dtype=np.float64)).sum(axis=0)
-        return variance
+        n, between = len(self.A), partial(np.var, ddof=1, dtype=np.float64)
+        self.network.predict(theta, self._take, self.A, between)
+        w = np.full(n, 1 / n) if self.weight is None else self.weight[:, 0].astype(np.float64)
+        return w @ self.A
 
     def _predict(self, theta):
         """A[L] of the rows."""

@@ -325,16 +325,20 @@ class Network:
         calls.append(partial(np.multiply, dbW_1, w.swapaxes(-1, -2), dbW_1))  # … diag(w)
         return calls
 
-    def predict(self, theta: Array, take: Callable[[slice, Array], Any], out: Array) -> Array:
-        """out = A[L], of a stack the mean over its networks, block by block.
+    def predict(
+        self,
+        theta: Array,
+        take: Callable[[slice, Array], Any],
+        out: Array,
+        of: Callable[..., Any] = np.mean,
+    ) -> Array:
+        """out = A[L], of a stack the mean over its networks, or what `of` is, block by block.
 
-        ``take(rows, out)`` puts rows of A[0] into out. `out` of shape (K, n, n[L]) gets what each
-        network of a stack predicts.
+        ``take(rows, out)`` puts rows of A[0] into out.
         """
         if self.input_scale:
-            return self.plain.predict(self.folded(theta), take, out)
-        bW, each = self.matrices(theta), out.ndim == 3
-        n, K = out.shape[-2], prod(self.stack)
+            return self.plain.predict(self.folded(theta), take, out, of)
+        bW, n, K = self.matrices(theta), len(out), prod(self.stack)
         m = max(1, min(n, PREDICTION_ENTRIES // (K * max(self.sizes))))
         ws = PredictionWorkspace(self, m, theta.dtype)
         calls = self.forward(bW, ws)
@@ -345,7 +349,7 @@ class Network:
             take(rows, ws.A[0])
             run(calls)
             A = ws.A[self.L]
-            out[..., rows, :] = A if each or not self.stack else A.mean(axis=0)
+            out[rows] = of(A, axis=0) if self.stack else A
         return out
 
 

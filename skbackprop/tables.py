@@ -94,7 +94,7 @@ def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X")
             X, known = coded(X, known, learn=reset)
             X = check_array(X, input_name="X", estimator=estimator, **checks)
         else:
-            _refuse_codes(estimator, known)
+            _refuse_codes(estimator, known, name)
             X = validate_data(estimator, X, reset=reset, **checks)
         if reset:
             estimator.categories_ = known
@@ -103,15 +103,15 @@ def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X")
     return X
 
 
-def _refuse_codes(estimator, categories) -> None:
+def _refuse_codes(estimator, categories, name) -> None:
     """Numbers of levels are this package's own; the caller has levels, in a frame."""
     if categories is None or hasattr(estimator, CODES):
         return
     j = next(j for j, levels in enumerate(categories) if levels is not None)
     names = getattr(estimator, "feature_names_in_", None)
     raise TypeError(
-        f"X must be a data frame, as in fit: column {j if names is None else names[j]!r} held text "
-        "or categories"
+        f"{name} must be a data frame, as in fit: column {j if names is None else names[j]!r} held "
+        "text or categories"
     )
 
 

@@ -50,7 +50,7 @@ KNOWS = {
         "threads",
         "training",
     },
-    "monitoring": {"blocks", "quiet"},
+    "monitoring": {"quiet"},
     "parameters": {"activations", "losses", "messages", "optimizers", "schedules", "settings"},
     "automatic": {"parameters"},
     "conformal": {"scaling"},

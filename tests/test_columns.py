@@ -4,6 +4,8 @@ import copy
 import pickle
 import subprocess
 import sys
+import types
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 
@@ -23,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skbackprop import BackpropRegressor, NetworkDisplay, check_gradients, fit_many
-from skbackprop.columns import coded
+from skbackprop.columns import coded, may_have_levels
 from skbackprop.gradient_flow import gradient_norms
 from skbackprop.model import model_of
 from skbackprop.products import gauss_newton_product
@@ -206,6 +208,27 @@ def test_levels_of_a_kind_of_str():
     assert model.categories_[0].tolist() == ["blue", "green", "red"]
     same(model.predict(table()), clone(UNBOUNDED).fit(table(), Y).predict(table()))
     same(model.predict(table(colour=members)), model.predict(table()))
+
+
+def test_text_of_arrow_in_a_frame_of_pandas():
+    """Of a kind of its own, as read_parquet(dtype_backend="pyarrow") gives it."""
+
+    class ArrowText:
+        kind, name = "U", "string[pyarrow]"
+
+    assert may_have_levels(types.SimpleNamespace(dtypes=[ArrowText()]))
+    pytest.importorskip("pyarrow")
+    F = table().convert_dtypes(dtype_backend="pyarrow")
+    assert F.dtypes["colour"].kind == "U"
+    same(clone(BOUNDED).fit(F, Y).predict(table()), clone(BOUNDED).fit(table(), Y).predict(F))
+
+
+def test_decimals_of_arrow_in_a_frame_of_pandas():
+    pa = pytest.importorskip("pyarrow")
+    numbers = [None if k % 5 == 0 else Decimal(k) / 4 for k in range(N)]
+    decimals = pd.array(numbers, pd.ArrowDtype(pa.decimal128(8, 2)))
+    F, G = table(age=decimals), table(age=[None if x is None else float(x) for x in numbers])
+    same(clone(BOUNDED).fit(F, Y).predict(F), clone(BOUNDED).fit(G, Y).predict(G))
 
 
 def test_neither_pandas_nor_polars_is_needed():
@@ -420,6 +443,8 @@ def test_what_is_no_frame_has_no_levels():
     for X in (table().to_numpy(), np.zeros((3, 4)), sparse.eye_array(4), [[0.0] * 4]):
         with pytest.raises((TypeError, ValueError), match="X"):
             model.predict(X)
+    with pytest.raises(TypeError, match=r"^X_val must be a data frame, as in fit: column 'colour'"):
+        clone(UNBOUNDED).fit(table(), Y, X_val=np.zeros((N, 4)), y_val=Y)
     with pytest.raises(TypeError, match="X must be a data frame, as in fit: column 'colour' held"):
         model.predict(np.zeros((3, 4)))
     with pytest.raises(ValueError):  # as before

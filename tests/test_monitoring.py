@@ -56,7 +56,8 @@ def test_the_variance_between_networks_takes_no_memory_of_the_table_s_size(weigh
     mean = 1.0 if weight is None else weight[rows].mean()
     data = Data(Rows(X, np.float64), Rows(Y, np.float64), weight, mean, index)
     validation = Validation(net, SquaredError(), data, folds=np.array_split(rows, K))
-    A = net.predict(theta, Rows(X[rows], np.float64).take, np.empty((K, len(rows), 4)))
+    table, out = Rows(X[rows], np.float64), np.empty((K, len(rows), 4))
+    A = np.stack([net.of_one.predict(net.unpack(theta, k), table.take, out[k]) for k in range(K)])
     expected = np.average(
         A.var(axis=0, ddof=1), axis=0, weights=None if weight is None else weight[rows]
     )

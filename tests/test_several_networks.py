@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from allocation import peak_memory
 from own import classic
 from scipy import sparse
 
@@ -149,6 +150,14 @@ def test_the_mean_of_bounded_outputs_is_no_network(data):
     np.testing.assert_allclose(model.predict(X), np.mean(each, axis=0), rtol=1e-12)
     with pytest.raises(AttributeError, match="n_networks=1"):
         model.coefs_  # noqa: B018  # a property
+
+
+def test_a_prediction_s_memory_does_not_grow_with_the_networks():
+    X = np.random.default_rng(0).normal(size=(100_000, 2))
+    model = BackpropRegressor(**SMALL, n_networks=8, n_bins=0, early_stopping=False)
+    model.fit(X[:50], X[:50, 0])
+    one = len(X) * 8
+    assert peak_memory(lambda: model.predict(X, return_std=True), enough=6 * one) < 6 * one
 
 
 def test_one_network_has_no_spread(data):
