@@ -623,7 +623,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             float32 does not hold y's units). Finite for every finite X: what would be beyond
             the largest number is that number, and whatever is missing.
         std : ndarray of the shape of y
-            With `return_std` alone.
+            With `return_std` alone. NaN or infinite in rows that overflow inside the network.
 
         Raises
         ------
