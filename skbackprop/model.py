@@ -122,9 +122,11 @@ class Model:
     def spread(self, X: Any) -> Array:
         """Standard deviation between the networks' predictions, (n, outputs)."""
         spread = np.empty((X.shape[0], self.layer_sizes[-1]), self.dtype_out)
-        between = partial(np.std, ddof=1, dtype=self.dtype_out)
+        between = partial(np.std, ddof=1, dtype=np.float64)  # squares of float32 overflow at 1e19
         self.network().predict(self.theta, self.rows(X).take, spread, between)
-        return spread if self.y_scale is None else spread * self.y_scale
+        if self.y_scale is not None:
+            np.multiply(spread, self.y_scale, out=spread, casting="same_kind")
+        return spread
 
     def _predict_bounded(self, X, y):
         """Predict the rows of y that are not finite."""

@@ -445,10 +445,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs; float32 stays float32. A sparse matrix is made dense a batch at a
             time. Columns of text and of categories in a data frame of pandas or polars (of the
-            dtypes object, str and string, category; String, Categorical, Enum) are categories;
-            bools and numbers are numbers, and so are objects without text. NaN, None and NA are
-            missing values, but in a sparse matrix and with ``standardize=False``, where NaN is
-            refused: see Notes.
+            dtypes object, str and string, category, Arrow's; String, Categorical, Enum) are
+            categories; bools and numbers are numbers, and so are objects without text. NaN, None
+            and NA are missing values, but in a sparse matrix and with ``standardize=False``, where
+            NaN is refused: see Notes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -627,7 +627,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             float32 does not hold y's units). Finite for every finite X: what would be beyond
             the largest number is that number, and whatever is missing.
         std : ndarray of the shape of y
-            With `return_std` alone.
+            With `return_std` alone. NaN or infinite in rows that overflow inside the network.
 
         Raises
         ------

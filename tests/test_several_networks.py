@@ -160,6 +160,15 @@ def test_a_prediction_s_memory_does_not_grow_with_the_networks():
     assert peak_memory(lambda: model.predict(X, return_std=True), enough=6 * one) < 6 * one
 
 
+def test_the_spread_of_rows_far_away(data):
+    """In float32, whose squares are beyond all numbers there."""
+    X, y = data
+    options = {**SMALL, "n_networks": 3, "n_bins": 0, "standardize": True, "dtype": "float32"}
+    y, std = BackpropRegressor(**options).fit(X, y).predict(X * 1e25, return_std=True)
+    assert std.dtype == np.float32 and np.isfinite(std).all()
+    assert 0 < std.max() < 10 * np.abs(y).max()
+
+
 def test_one_network_has_no_spread(data):
     model = classic(**SMALL).fit(*data)
     with pytest.raises(ValueError, match="return_std=True needs n_networks of 2"):
