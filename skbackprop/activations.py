@@ -323,8 +323,12 @@ class SiLU(Activation):
 class Mish(Activation):
     """g(z) = z t with t = tanh(softplus(z));  g' = t + z t';  g'' = t' (2 + z (1 - σ - 2 t σ)).
 
-    t' = σ (1 - t²), σ the logistic function. With e = exp(z) and n = e (e + 2), t = n / (n + 2)
-    and t' = 4 e (1 + e) / (n + 2)²: one exponential for all of it.
+    t' = σ (1 - t²), σ the logistic function. With e = exp(z), softplus(z) is log(1 + e), and
+
+        t = ((1 + e)² - 1) / ((1 + e)² + 1) = n / (n + 2),    n = (1 + e)² - 1 = e (e + 2),
+
+    σ = e / (1 + e) and 1 - t² = 4 (n + 1) / (n + 2)² = 4 (1 + e)² / (n + 2)², and therefore
+    t' = 4 e (1 + e) / (n + 2)²: one exponential for all of it.
     """
 
     letters: ClassVar = {
@@ -332,14 +336,14 @@ class Mish(Activation):
     }
     initialization = "he"
     from_A = False
-    most = 40  # of z: beyond t is 1 and g' is 1 to the last digit
+    most = 40  # of the z in e: beyond it t and g' are 1 to the last digit, and n would overflow
 
     def _value(self, z, a):
         e, n = scratch(z, 2)
         self._e_and_n(np.minimum(z, self.most, out=e), e, n)
-        np.add(n, 2, out=e)
-        np.divide(n, e, out=n)
-        np.multiply(z, n, out=a)
+        np.add(n, 2, out=e)  # n + 2, in the memory of e
+        np.divide(n, e, out=n)  # t
+        np.multiply(z, n, out=a)  # z t
 
     def _both(self, z, a, d):
         e, n = scratch(z, 2)
@@ -347,15 +351,16 @@ class Mish(Activation):
         np.multiply(d, e, out=d)
         np.add(e, 1, out=e)
         np.multiply(d, e, out=d)  # z e (1 + e)
-        np.add(n, 2, out=e)
+        np.add(n, 2, out=e)  # n + 2, in the memory of e
         np.divide(n, e, out=n)  # t
-        np.divide(d, e, out=d)
+        np.divide(d, e, out=d)  # twice, as (n + 2)² would overflow
         np.divide(d, e, out=d)
         np.multiply(d, 4, out=d)  # z t'
-        np.add(d, n, out=d)
-        np.multiply(z, n, out=a)
+        np.add(d, n, out=d)  # t + z t'
+        np.multiply(z, n, out=a)  # z t
 
     def _e_and_n(self, z, e, n):
+        """e = exp(z),  n = e (e + 2)."""
         np.exp(z, out=e)
         np.add(e, 2, out=n)
         np.multiply(e, n, out=n)

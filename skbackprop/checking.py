@@ -57,7 +57,7 @@ def check_gradients(
     estimator : BackpropRegressor
         A fitted one is checked at its weights, one that is not at the first weights that `fit`
         would give it. It is left as it is. float32 is checked in float64.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
+    X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.

@@ -43,7 +43,9 @@ def coded(X: Any, categories: Categories | None, learn: bool) -> tuple[Any, Cate
     """
     found = {j: _factorized(X, j) for j, dtype in enumerate(X.dtypes) if _may_be_text(dtype)}
     kept: Categories = [None] * X.shape[1] if categories is None else categories
-    found = {j: f for j, f in found.items() if kept[j] is not None or not _are_numbers(X, j, f)}
+    for j in [j for j, f in found.items() if kept[j] is None and _are_numbers(X, j, f)]:
+        _, codes = found.pop(j)
+        X = _with_nan(X, j, codes) if (codes < 0).any() else X
     if learn:
         kept = [_sorted(X, j, found[j][0]) if j in found else None for j in range(X.shape[1])]
     if all(levels is None for levels in kept) and not found:
@@ -85,24 +87,34 @@ def _sorted(X, j, levels) -> Array:
     """The levels as an array: of str, or of numbers, of which bools are two."""
     if _are_text(levels):
         text = np.empty(len(levels), object)
-        text[:] = sorted(map(str, levels))
+        text[:] = sorted(map(str.__str__, levels))  # str(level) of an Enum's is another text
         return text
     if not all(isinstance(level, (Real, np.bool_)) for level in levels):
         kinds = ", ".join(sorted({type(level).__name__ for level in levels}))
         raise TypeError(
-            f"{_name(X, j)} must have text alone for levels, or numbers alone; it has {kinds}"
+            f"{_name(X, j)} must have text alone for levels, or numbers alone; it has {kinds} "
+            "(text it is after astype(str))"
         )
     whole = all(float(level).is_integer() and abs(level) < 2**63 for level in levels)
     values = np.array([int(x) if whole else float(x) for x in levels], np.int64 if whole else float)
     if not np.isfinite(values).all():
         raise ValueError(f"{_name(X, j)} has a level that is infinite")
+    rounded = set(levels) - set(values.tolist())  # not to be found again, and of two maybe one
+    if rounded:
+        raise ValueError(
+            f"{_name(X, j)} has a level that neither int64 nor float64 holds, {rounded.pop()}: "
+            "make text of them"
+        )
     return np.unique(values)
 
 
 def _factorized(X, j) -> tuple[list[Any], Array]:
     """Levels of a column, in any order, and the index of every cell's, -1 where it is missing."""
     if hasattr(X, "iloc"):
-        codes, levels = X.iloc[:, j].factorize()
+        try:
+            codes, levels = X.iloc[:, j].factorize()
+        except TypeError as error:  # lists and the like
+            raise TypeError(f"{_name(X, j)} holds what is no level: {error}") from error
         return levels.tolist(), codes
     text = X.to_series(j).cast(str)
     levels = text.unique().drop_nulls()
@@ -111,15 +123,27 @@ def _factorized(X, j) -> tuple[list[Any], Array]:
 
 
 def _may_be_text(dtype: Any) -> bool:
-    """pandas' types of text, categories and objects are of the kind "O"; polars' have none."""
-    return getattr(dtype, "kind", "") == "O" or str(dtype).partition("(")[0] in OF_POLARS
+    """pandas' text, categories and objects are of the kind "O", Arrow's text of "U"."""
+    return getattr(dtype, "kind", "") in ("O", "U") or str(dtype).partition("(")[0] in OF_POLARS
 
 
 def _are_numbers(X, j, factorized) -> bool:
-    """Whether a column of objects has no text in it: it is left to the conversion to numbers."""
-    dtype = list(X.dtypes)[j]
-    is_object = getattr(dtype, "name", "") == "object"
-    return is_object and not any(isinstance(level, str) for level in factorized[0])
+    """Whether a column of objects has no text in it: it is left to the conversion to numbers.
+
+    So are Arrow's decimal numbers, which are objects to pandas.
+    """
+    name = getattr(list(X.dtypes)[j], "name", "")
+    are_objects = name == "object" or name.startswith("decimal")
+    return are_objects and not any(isinstance(level, str) for level in factorized[0])
+
+
+def _with_nan(X, j, codes) -> Any:
+    """The frame with NaN where a cell is missing: pandas' NA among objects is no number."""
+    cells = np.array(X.iloc[:, j], object)
+    cells[codes < 0] = np.nan
+    X = X.copy(deep=False)
+    X.isetitem(j, cells)
+    return X
 
 
 def _are_text(levels) -> bool:

@@ -12,21 +12,24 @@ LEVELS = 200  # shares 0, 1/200, …, 1 of which a model keeps the quantiles, an
 
 
 def errors_of_the_mean(errors: Array, variance: Array, K: int, weight: Array | None) -> Array:
-    """Errors of single networks, made as narrow as those of the mean of K networks.
+    """ē + √(1 - (1 - 1/K) v/s²) (eᵢ - ē): errors eᵢ as narrow as those of the mean of K networks.
 
-    The networks' errors are e + dₖ, with an e that they share and dₖ of variance v, independent:
-    var(e + dₖ) = var(e) + v, and of the mean var(e) + v/K. Deviations from the errors' mean are
-    therefore multiplied by √(1 - (1 - 1/K) v / var(e + dₖ)). With the variance between networks on
-    rows that most of them have learnt from, which is less than v, the factor is rather too large.
+    ē and s² are the mean and the variance of the errors eᵢ of single networks, v the variance
+    between networks. That of network k is e + dₖ, with an e that all share and independent dₖ of
+    variance v. So s² = var(e) + v, and the error of the mean has var(e) + v/K = s² - (1 - 1/K) v.
+    v is taken on rows that most of the networks have learnt from, where they differ less than on
+    others, so that the root is rather too large.
 
     Parameters
     ----------
     errors : ndarray of shape (n, outputs)
-        Each of a network that has not learnt from the row.
+        eᵢ, each of a network that has not learnt from the row.
     variance : ndarray of shape (outputs,)
         v.
     K : int
+        How many networks.
     weight : ndarray of shape (n,) or None
+        Of the rows, in ē and s².
     """
     mean = np.average(errors, axis=0, weights=weight)
     whole = np.average((errors - mean) ** 2, axis=0, weights=weight)
@@ -66,13 +69,13 @@ def interval(table: Array, n: int, coverage: float) -> tuple[Array, Array]:
         If n is too small for that coverage, or the table too coarse.
     """
     a = (1 - coverage) / 2
+    if coverage > 1 - 2 / LEVELS:  # first, for no number of rows would help
+        raise ValueError(f"coverage must be at most {1 - 2 / LEVELS}; got {coverage!r}")
     if (n + 1) * a < 1:
         raise ValueError(
             f"coverage={coverage!r} needs the errors on {int(np.ceil(1 / a))} validation rows or "
             f"more, and this fit had {n}"
         )
-    if coverage > 1 - 2 / LEVELS:
-        raise ValueError(f"coverage must be at most {1 - 2 / LEVELS}; got {coverage!r}")
     share: Any = min(1.0, np.ceil((n + 1) * (1 - a) * (1 - 1e-12)) / n)
     level = int(np.ceil(share * LEVELS * (1 - 1e-12)))
     return table[LEVELS - level], table[level]

@@ -138,7 +138,7 @@ class Encoding:
         return np.divide(E, self.half, out=E, casting="same_kind")
 
     def pull_back(self, dA: Array, Z: Array) -> Array:
-        """df/dz from df/dA[0]; 0 for categories."""
+        """df/dz = df/dc ⊙ c'(z) + Σₜ df/deₜ ⊙ eₜ'(z); 0 for categories."""
         numbers, (c, e, _, _) = self.numbers(Z.shape[1]), self.parts(Z.shape[1])
         dZ = np.zeros(Z.shape, dA.dtype)
         dZ[:, numbers] = dA[:, c] * self._slope(Z[:, numbers])
@@ -178,13 +178,14 @@ class Encoding:
 def bins_of(
     Z: Array, weight: Array | None, n_bins: int, categories: Any = ()
 ) -> tuple[Array, Array, Array]:
-    """Features, middles and halves of bins between quantiles of equal weight.
+    """Features, mₜ = (high + low)/2 and hₜ = (high - low)/2 of bins between their quantiles.
 
     Parameters
     ----------
     Z : ndarray of shape (n, features)
         A sample of scaled rows; a missing cell, NaN, is left out.
     weight : ndarray of shape (n,) or None
+        Of the rows; a bin has as much of it as another.
     n_bins : int
         At the most, of a feature; twice as many where each of its values begins one.
     categories : ndarray of int

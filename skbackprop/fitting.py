@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from . import automatic, memory, parameters
 from .architecture import architecture, check_same
@@ -114,19 +115,22 @@ class Fitting:
 
     def _without_auto(self, params, table, validation):
         """The parameters with numbers in place of "auto"."""
-        _, Y, weight = table
+        X, Y, weight = table
         rows = counted(weight, self.only_rows)
         n = len(Y) if rows is None else len(rows)
         known = None if self.previous is None else self.previous["_training"]["architecture"]
-        params = automatic.resolved(params, n, self.one_pass, known)
+        params = automatic.resolved(params, n, self.one_pass, known, issparse(X))
         if not automatic.is_auto(params["n_bins"]):
             return params
 
-        def judge(short, step):
-            some = np.arange(0, n, step) if rows is None else rows[::step]
-            pilot = Fitting(
-                short, table, validation=validation, rows=some, categories=self.categories
-            )
+        def judge(short, some):
+            some = some if rows is None else rows[some]
+            try:
+                pilot = Fitting(
+                    short, table, validation=validation, rows=some, categories=self.categories
+                )
+            except ValueError:  # of these rows alone, or to be said of all
+                return np.inf
             pilot.run()
             return pilot.history.best
 

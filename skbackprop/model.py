@@ -4,6 +4,7 @@ The network sees (X - X_shift) / X_scale, encoded or as it is, and predicts (y -
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -120,10 +121,12 @@ class Model:
 
     def spread(self, X: Any) -> Array:
         """Standard deviation between the networks' predictions, (n, outputs)."""
-        shape = self.n_networks, X.shape[0], self.layer_sizes[-1]
-        A = self.network().predict(self.theta, self.rows(X).take, np.empty(shape, self.dtype_out))
-        spread = A.std(axis=0, ddof=1)
-        return spread if self.y_scale is None else spread * self.y_scale
+        spread = np.empty((X.shape[0], self.layer_sizes[-1]), self.dtype_out)
+        between = partial(np.std, ddof=1, dtype=np.float64)  # squares of float32 overflow at 1e19
+        self.network().predict(self.theta, self.rows(X).take, spread, between)
+        if self.y_scale is not None:
+            np.multiply(spread, self.y_scale, out=spread, casting="same_kind")
+        return spread
 
     def _predict_bounded(self, X, y):
         """Predict the rows of y that are not finite."""

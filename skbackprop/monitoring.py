@@ -6,6 +6,7 @@ lines and the callbacks. Nothing here changes the weights.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -104,11 +105,11 @@ class Validation:
         return self.Y.astype(np.float64) - self.A, weight
 
     def variance(self, theta: Array) -> Array:
-        """Variance between the networks' predictions, of every output the mean over the rows."""
-        shape = (len(self.folds), *self.A.shape)
-        A = self.network.predict(theta, self._take, np.empty(shape, self.A.dtype))
-        weight = None if self.weight is None else self.weight[:, 0]
-        return np.average(A.var(axis=0, ddof=1, dtype=np.float64), axis=0, weights=weight)
+        """1/(K-1) Σₖ (aₖ - ā)² of the networks' predictions, of every output the mean over rows."""
+        n, between = len(self.A), partial(np.var, ddof=1, dtype=np.float64)
+        self.network.predict(theta, self._take, self.A, between)
+        w = np.full(n, 1 / n) if self.weight is None else self.weight[:, 0].astype(np.float64)
+        return w @ self.A
 
     def _predict(self, theta):
         """A[L] of the rows."""
@@ -161,8 +162,8 @@ class Watch:
     patience : int, float or None
         Epochs without an improvement of `tol` that are borne; None for no limit.
     valleys : sequence of int
-        Epochs of a call with which a cycle of the learning rate ends. One that brought nothing
-        better is the last: the next is twice as long, and would end where this one did.
+        Epochs of a call with which a cycle of the learning rate ends. One that came nowhere near
+        the best is the last: the next is twice as long, and would end where this one did.
     on_score : bool
         Judge by the validation score and not by the loss.
     keep_best : bool
@@ -247,9 +248,10 @@ class Watch:
             return False
         length = epoch - self.valleys[self.valleys.index(epoch) - 1]
         rest, history = slice(-max(1, 3 * length // 4), None), self.history
+        near = history.best + NEAR * abs(history.best)  # a loss of the user's own may be below 0
         if self.on_score:
-            return max(history.validation_scores[rest]) < -history.best - NEAR * abs(history.best)
-        return min(history.validation_loss_curve[rest]) > (1 + NEAR) * self.unit * history.best
+            return max(history.validation_scores[rest]) < -near
+        return min(history.validation_loss_curve[rest]) > self.unit * near
 
     def _slow_down(self):
         plateau = getattr(self.schedule, "plateau", None)

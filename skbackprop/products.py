@@ -46,7 +46,7 @@ def hessian_product(estimator: Any, X: Any, y: Any, v: Any, sample_weight: Any =
     ----------
     estimator : BackpropRegressor
         A fitted one.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
+    X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
         Inputs, taken block by block.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.

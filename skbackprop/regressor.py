@@ -102,9 +102,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         How the learning rate changes, for every mini-batch solver: not at all; as
         ``1 / (rows seen + 1)**power_t``; divided by 5 whenever training stalls; or
         planned over `max_iter` epochs, all of which are then run. "coslog4" has four cycles,
-        each twice as long as the last; with `early_stopping`, one that brought nothing better
-        is the last. "auto" is "coslog4" for `fit` and "constant" for `partial_fit`. A callable
-        takes the progress, from 0 to 1, and returns a factor for `learning_rate_init`.
+        each twice as long as the last; with `early_stopping`, one that comes no nearer than
+        3 % to the best epoch before it is the last. "auto" is "coslog4" for `fit` and "constant"
+        for `partial_fit`. A callable takes the progress, from 0 to 1, and returns a factor for
+        `learning_rate_init`.
 
     learning_rate_init : float, default=0.005
         Learning rate of the mini-batch solvers; with `parametrization="neural_tangent"` that
@@ -212,7 +213,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         scorer, larger being better.
 
     max_time : float or None, default=None
-        Seconds after which training stops, with the best weights so far.
+        Seconds after which training stops, with the best weights so far. Of it
+        "auto" for `n_bins` takes up to a half.
 
     checkpoint : str, os.PathLike or None, default=None
         A file that keeps the state of `fit`. A fit that is killed and run again, with the same
@@ -235,7 +237,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         With ``standardize="robust"``, bins of every feature between its quantiles, along each
         of which a further input rises from -1 to 1: what jumps with a feature is then learnt
         as easily as what is smooth (:mod:`skbackprop.encoding`). 0 for no such inputs; "auto" for
-        0 or 16, whichever a short training on up to 10,000 rows does better with.
+        0 or 16, whichever a short training on up to 10,000 rows does better with. It is done in
+        every fit of a search anew, and of a short fit it is most of the time.
 
     parametrization : {"auto", "neural_tangent", "standard"}, default="auto"
         How weights begin, and at what rates they learn. "standard": W[l] from the uniform
@@ -250,9 +253,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     coefs_ : list of ndarray
         Weights of every layer in the caller's units: the network with these weights
         predicts y from raw X, or from A[0] where X is bounded or has categories or missing
-        values (see Notes). Several networks are one here, their layers side by side. (For an
-        output activation that cannot absorb a factor, predictions are `y_scale_` times what they
-        give, plus `y_shift_` if there is one.)
+        values (see Notes). Several networks are one here, their layers side by side; with another
+        output activation than the identity their mean is no network, and this an AttributeError.
+        (For an output activation that cannot absorb a factor, predictions are `y_scale_` times
+        what they give, plus `y_shift_` if there is one.)
     intercepts_ : list of ndarray
         Biases that go with them.
     loss_ : float
@@ -441,10 +445,10 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs; float32 stays float32. A sparse matrix is made dense a batch at a
             time. Columns of text and of categories in a data frame of pandas or polars (of the
-            dtypes object, str and string, category; String, Categorical, Enum) are categories;
-            bools and numbers are numbers, and so are objects without text. NaN, None and NA are
-            missing values, but in a sparse matrix and with ``standardize=False``, where NaN is
-            refused: see Notes.
+            dtypes object, str and string, category, Arrow's; String, Categorical, Enum) are
+            categories; bools and numbers are numbers, and so are objects without text. NaN, None
+            and NA are missing values, but in a sparse matrix and with ``standardize=False``, where
+            NaN is refused: see Notes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -623,7 +627,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             float32 does not hold y's units). Finite for every finite X: what would be beyond
             the largest number is that number, and whatever is missing.
         std : ndarray of the shape of y
-            With `return_std` alone.
+            With `return_std` alone. NaN or infinite in rows that overflow inside the network.
 
         Raises
         ------
@@ -648,12 +652,13 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         either end. Of rows like those of `fit` that share is covered, whatever the distribution of
         the errors; the width is the same for every row. Of several networks the errors are those
         of all rows, each predicted by the network that did not learn from it, and narrowed to
-        what the mean of the networks has (:func:`skbackprop.conformal.errors_of_the_mean`): of 13
-        tables of real data 90 to 93 % are covered for a coverage of 90 %.
+        what the mean of the networks has (:func:`skbackprop.conformal.errors_of_the_mean`). Of
+        these the coverage is not proved but measured: of test sets of public tables 86 to 95 % of
+        the rows for a coverage of 90 %, on average 92 (``docs/accuracy.md``).
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs.
         coverage : float, default=0.9
             Share of the rows whose y is to be within, between 0 and 1.
@@ -679,7 +684,8 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if table is None:
             raise ValueError(
                 "predict_interval needs the errors on validation rows, which fit keeps with "
-                "early_stopping=True or X_val"
+                "early_stopping=True or X_val ('auto' is True from 50 rows on, but for lbfgs, lm "
+                "and standardize=False)"
             )
         y = model_of(fitted).predict(X)
         low, high = interval(table, fitted["n_validation_"], coverage)
@@ -708,7 +714,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block.
 
         Returns
@@ -742,7 +748,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block.
 
         Returns
@@ -774,7 +780,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs, taken block by block.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -917,7 +923,7 @@ class BackpropRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, data frame or sparse matrix of shape (n_samples, n_features)
             Inputs. All rows make one batch, of which every matrix is kept: give a few. Those
             that would take more than 1 GiB are refused.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)

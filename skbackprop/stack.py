@@ -6,9 +6,10 @@ another's, so that the results are the same, bit for bit, for any number of thre
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import accumulate, pairwise
+from threading import Thread
 from time import perf_counter
 from typing import Any
 
@@ -173,21 +174,46 @@ class Lane:
 def _run_pass(lanes: Sequence[Lane], rngs: Sequence[np.random.Generator]) -> list[float]:
     """A pass of all lanes, the first in this thread and each other in one of its own."""
     here, *others = lanes
-    if not others:
+    # Threads of this pass alone, so that none is missing in a process that is forked between two
+    # passes; a tenth of a millisecond.
+    threads = [_Beside(lane, rngs) for lane in others]
+    try:
+        for thread in threads:
+            thread.begin()
         losses = here.run(rngs)
-    else:
-        # Threads of this pass alone, so that none is missing in a process that is forked between
-        # two passes; a tenth of a millisecond.
-        with ThreadPoolExecutor(len(others)) as pool:
-            there = [pool.submit(lane.run, rngs) for lane in others]
-            try:
-                losses = here.run(rngs)
-                for future in there:
-                    losses = losses + future.result()
-            except BaseException:
-                for lane in others:  # for which the pool waits
-                    lane.deadline = -np.inf
-                raise
+        for thread in threads:
+            losses = losses + thread.done.result()
+    except BaseException:
+        for lane in others:  # for which we wait
+            lane.deadline = -np.inf
+        raise
+    finally:
+        for thread in threads:
+            if thread.is_alive():
+                thread.join()
     for lane in lanes:
         lane.give_back()
     return losses
+
+
+class _Beside(Thread):
+    """A pass of a lane in a thread of its own, with the losses, or the error, as a future."""
+
+    def __init__(self, lane: Lane, rngs: Sequence[np.random.Generator]):
+        super().__init__()
+        self.lane, self.rngs, self.done = lane, rngs, Future[list[float]]()
+
+    def begin(self) -> None:
+        """Start; where no thread is to be had, as at the limit of a container, run here and now."""
+        # Of a ThreadPoolExecutor none is once the main thread has ended, whoever else still runs.
+        try:
+            self.start()
+        except RuntimeError:
+            self.run()
+
+    def run(self) -> None:
+        """Whatever comes of it goes to those who wait."""
+        try:
+            self.done.set_result(self.lane.run(self.rngs))
+        except BaseException as error:
+            self.done.set_exception(error)

@@ -34,6 +34,8 @@ def _about(name: str) -> Iterator[None]:
             yield
     except (TypeError, ValueError, ArithmeticError) as error:  # 10**400, Decimal("sNaN")
         text, kind = naming(name, error), TypeError if isinstance(error, TypeError) else ValueError
+        if "could not convert string to float" in text:
+            text += ". Text is encoded in the columns of a data frame (pandas, polars)"
         if isinstance(error, kind) and text == str(error):
             raise
         raise kind(text) from error
@@ -92,7 +94,7 @@ def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X")
             X, known = coded(X, known, learn=reset)
             X = check_array(X, input_name="X", estimator=estimator, **checks)
         else:
-            _refuse_codes(estimator, known)
+            _refuse_codes(estimator, known, name)
             X = validate_data(estimator, X, reset=reset, **checks)
         if reset:
             estimator.categories_ = known
@@ -101,15 +103,15 @@ def checked_inputs(estimator: Any, X: Any, reset: bool = False, name: str = "X")
     return X
 
 
-def _refuse_codes(estimator, categories) -> None:
+def _refuse_codes(estimator, categories, name) -> None:
     """Numbers of levels are this package's own; the caller has levels, in a frame."""
     if categories is None or hasattr(estimator, CODES):
         return
     j = next(j for j, levels in enumerate(categories) if levels is not None)
     names = getattr(estimator, "feature_names_in_", None)
     raise TypeError(
-        f"X must be a data frame, as in fit: column {j if names is None else names[j]!r} held text "
-        "or categories"
+        f"{name} must be a data frame, as in fit: column {j if names is None else names[j]!r} held "
+        "text or categories"
     )
 
 
@@ -201,10 +203,12 @@ def _numbers(M: Any, name: str) -> Any:
         M = np.asarray(M)
     _refuse_masks([M], name)
     types = _types(M)
-    if any(map(_is_of_time, types)):
+    of_time = [j for j, dtype in enumerate(types) if _is_of_time(dtype)]
+    if of_time:
+        where = f" in column {list(M.columns)[of_time[0]]!r}" if is_frame(M) else ""
         raise TypeError(
-            f"{name} must hold numbers; it has dates or spans of time: make numbers of them, "
-            "such as (t - t[0]) / numpy.timedelta64(1, 'D')"
+            f"{name} must hold numbers; it has dates or spans of time{where}: make numbers of "
+            "them, such as (t - t[0]) / numpy.timedelta64(1, 'D')"
         )
     if any(_kind(dtype) == "c" for dtype in types):
         raise ValueError(f"Complex data not supported: {name} must hold real numbers")

@@ -92,7 +92,7 @@ class Objective:
         ]
 
     def decay(self, dtype: Any) -> Array | None:
-        """The penalty as a vector like theta, 0 at the biases; None if it is 0."""
+        """The penalty as a vector like theta, 0 at the biases and at s; None if it is 0."""
         if not np.any(self.penalty):
             return None
         decay = np.zeros(self.network.n_parameters, dtype)

@@ -5,9 +5,11 @@ import inspect
 import numpy as np
 import pytest
 from own import classic
+from scipy import sparse
 
 from skbackprop import BackpropRegressor
-from skbackprop.automatic import BINS, FOLDED, MANY_ROWS, is_auto, resolved
+from skbackprop.automatic import BINS, FOLDED, MANY_ROWS, PILOT_ROWS, is_auto, resolved
+from skbackprop.fitting import Fitting
 
 DEFAULTS = {k: p.default for k, p in inspect.signature(BackpropRegressor).parameters.items()}
 
@@ -82,6 +84,83 @@ def test_a_time_limit_holds_for_all_of_it():
     with pytest.warns(match="max_time"):
         model.fit(X, X[:, 0])
     assert model.n_iter_ == 1
+
+
+def test_the_short_trainings_take_a_small_part_of_the_time(monkeypatch):
+    limits, run = [], Fitting.run
+
+    def noting(fitting, *args):
+        limits.append(fitting.params["max_time"])
+        return run(fitting, *args)
+
+    monkeypatch.setattr(Fitting, "run", noting)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    BackpropRegressor(max_time=1000, max_iter=2, random_state=0).fit(X, X[:, 0])
+    assert limits[:2] == [100, 100]
+    assert 900 < limits[2] < 1000
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.999])
+def test_a_share_for_validation_that_is_not_kept_does_not_matter(fraction):
+    """Not in the short trainings either, which keep one of their own."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    options = {"early_stopping": False, "n_networks": 1, "max_iter": 2, "random_state": 0}
+    plain = BackpropRegressor(**options).fit(X, X[:, 0])
+    other = BackpropRegressor(**options, validation_fraction=fraction).fit(X, X[:, 0])
+    assert np.array_equal(plain.theta_, other.theta_)
+
+
+@pytest.mark.parametrize("random_state", [None, 3, np.random.RandomState(3)])
+def test_the_short_trainings_differ_in_the_bins_alone(random_state, monkeypatch):
+    """Of the same first weights, folds and order of rows; of binary features nothing differs."""
+    best, run = [], Fitting.run
+
+    def noting(fitting, *args):
+        run(fitting, *args)
+        best.append(fitting.history.best)
+
+    monkeypatch.setattr(Fitting, "run", noting)
+    rng = np.random.default_rng(0)
+    X = 1.0 * (rng.normal(size=(60, 2)) > 0)
+    y = X[:, 0] + 0.1 * rng.normal(size=60)
+    BackpropRegressor(max_iter=2, random_state=random_state).fit(X, y)
+    assert len(best) == 3 and best[0] == best[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"fit_intercept": False}])
+def test_no_short_training_where_there_are_no_bins(options, monkeypatch):
+    """Of units that are not robust, as of a sparse X and without biases."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    monkeypatch.setattr("skbackprop.automatic.with_bins", None)
+    model = BackpropRegressor(max_iter=2, **options)
+    model.fit(X if options else sparse.csr_array(X), X[:, 0])
+    assert model.bin_columns_ is None
+
+
+def test_rows_of_a_short_training_are_drawn():
+    """Every second one may be of another kind than the rest."""
+    X, seen, init = np.arange(2 * PILOT_ROWS)[:, None] % 2.0, [], Fitting.__init__
+
+    def noting(fitting, params, table, **options):
+        seen.append(options["rows"])
+        init(fitting, params, table, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fitting, "__init__", noting)
+        options = {"max_iter": 1, "n_networks": 1, "hidden_layer_sizes": ()}
+        BackpropRegressor(**options, standardize="robust", random_state=0).fit(X, X[:, 0])
+    _, rows, same = seen
+    assert np.array_equal(rows, same) and len(np.unique(rows)) == PILOT_ROWS
+    assert abs(X[rows].mean() - 0.5) < 0.02  # four standard deviations
+
+
+def test_of_rare_targets_those_of_a_short_training_may_be_0():
+    y = np.zeros(2 * PILOT_ROWS)
+    y[1] = 1
+    options = {"max_iter": 1, "n_networks": 1, "hidden_layer_sizes": (4,)}
+    for seed in range(5):  # of one in 32 it is always drawn
+        model = BackpropRegressor(loss="poisson", random_state=seed, **options)
+        assert np.isfinite(model.fit(np.arange(len(y))[:, None], y).predict([[0.0]])).all()
 
 
 def test_few_rows_are_all_learnt_from():

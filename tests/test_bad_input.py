@@ -586,6 +586,12 @@ def test_messages_say_what_to_do():
     for message, table in {
         "X has masked cells.*leave those rows out.*numpy.ma.filled": one_mask(X),
         "X must hold numbers; it has dates.*timedelta64": dates(60).reshape(20, 3),
+        "dates or spans of time in column 'b': make": pd.DataFrame({"a": y, "b": dates(20)}),
+        "of time in column 'c': make": pl.DataFrame({"a": y, "c": dates(20)}),
+        "X: could not convert.*'red'.*columns of a data frame": np.array(
+            [["red", 1.0]] * 20, object
+        ),
+        "X: could not convert.*'blue'.*columns of a data frame": [["blue", 1.0]] * 20,
         "Complex data not supported: X": X + 1j,
     }.items():
         with pytest.raises((ValueError, TypeError), match=message):

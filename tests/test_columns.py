@@ -4,6 +4,10 @@ import copy
 import pickle
 import subprocess
 import sys
+import types
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -21,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skbackprop import BackpropRegressor, NetworkDisplay, check_gradients, fit_many
-from skbackprop.columns import coded
+from skbackprop.columns import coded, may_have_levels
 from skbackprop.gradient_flow import gradient_norms
 from skbackprop.model import model_of
 from skbackprop.products import gauss_newton_product
@@ -89,6 +93,10 @@ def one_hot(kind="object", colour=COLOUR, size=SIZE, age=AGE, flag=FLAG):
     return np.column_stack([age, flag, *levels, sizes, *(M for M in gone if M.any())]) * 1.0
 
 
+class StrMember(str, Enum):  # noqa: UP042  # a StrEnum is its value for str() too
+    """To make kinds of str of."""
+
+
 def same(a, b, **tolerance):
     np.testing.assert_allclose(a, b, **({"rtol": 1e-9, "atol": 1e-12} | tolerance))
 
@@ -154,21 +162,73 @@ def test_nullable_numbers_beside_text():
         same(clone(BOUNDED).fit(frame, Y).predict(frame), expected.predict(G))
 
 
+@pytest.mark.parametrize("beside_text", [False, True])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_missing_cells_among_objects(missing, beside_text):
+    """Whatever they are, and also where there is nothing else."""
+    some = pd.Series([missing if k % 3 == 0 else a for k, a in enumerate(AGE)], dtype=object)
+    F = pd.DataFrame({"some": some, "none": pd.Series([missing] * N, dtype=object)})
+    G = pd.DataFrame({"some": np.where(np.arange(N) % 3 == 0, np.nan, AGE), "none": np.nan})
+    if beside_text:
+        F, G = F.assign(colour=COLOUR), G.assign(colour=COLOUR)
+    before = F.copy()
+    model = clone(BOUNDED).fit(F, Y)
+    same(model.predict(F), clone(BOUNDED).fit(G, Y).predict(G))
+    same(model.predict(F), model.predict(G))
+    pd.testing.assert_frame_equal(F, before)
+
+
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (["a", 1] * 120, "'colour' must have text alone for levels.*int, str"),
+        (["a", 1] * 120, r"'colour' must have text alone for levels.*int, str.*astype\(str\)"),
+        (pd.cut(AGE, 3), r"'colour' must have text alone.*Interval.*astype\(str\)"),
+        ([[1, 2]] * N, "'colour' holds what is no level: .*list"),
         ([b"a", b"b"] * 120, "colour"),
         (["a", ("b",)] * 120, "'colour' must have text alone.*str, tuple"),
         (["a", ["b"]] * 120, "X"),
         (pd.Categorical([pd.Timestamp("2026"), pd.Timestamp("2027")] * 120), "'colour'.*Timestamp"),
         (pd.Categorical([1, "a"] * 120), "'colour' must have text alone"),
         (pd.Categorical([1.0, np.inf] * 120), "'colour' has a level that is infinite"),
+        # Hashes, which as float64 would be one level, and a number that is none of theirs.
+        (pd.Categorical([2**64 - 1, 2**64 - 2] * 120), "'colour' has a level that neither.*18446"),
+        (pd.Categorical([Fraction(1, 3), 2] * 120), "'colour' has a level that neither.*1/3"),
     ],
 )
 def test_what_is_no_level(column, said):
     with pytest.raises((TypeError, ValueError), match=said if said != "colour" else "X"):
         clone(UNBOUNDED).fit(table().assign(colour=column), Y)
+
+
+def test_levels_of_a_kind_of_str():
+    """An Enum's member is equal to its value, whatever str() makes of it."""
+    colours = StrMember("colours", {c: c for c in COLOUR})
+    members = pd.Series([colours(c) for c in COLOUR], dtype=object)
+    model = clone(UNBOUNDED).fit(table(colour=members), Y)
+    assert model.categories_[0].tolist() == ["blue", "green", "red"]
+    same(model.predict(table()), clone(UNBOUNDED).fit(table(), Y).predict(table()))
+    same(model.predict(table(colour=members)), model.predict(table()))
+
+
+def test_text_of_arrow_in_a_frame_of_pandas():
+    """Of a kind of its own, as read_parquet(dtype_backend="pyarrow") gives it."""
+
+    class ArrowText:
+        kind, name = "U", "string[pyarrow]"
+
+    assert may_have_levels(types.SimpleNamespace(dtypes=[ArrowText()]))
+    pytest.importorskip("pyarrow")
+    F = table().convert_dtypes(dtype_backend="pyarrow")
+    assert F.dtypes["colour"].kind == "U"
+    same(clone(BOUNDED).fit(F, Y).predict(table()), clone(BOUNDED).fit(table(), Y).predict(F))
+
+
+def test_decimals_of_arrow_in_a_frame_of_pandas():
+    pa = pytest.importorskip("pyarrow")
+    numbers = [None if k % 5 == 0 else Decimal(k) / 4 for k in range(N)]
+    decimals = pd.array(numbers, pd.ArrowDtype(pa.decimal128(8, 2)))
+    F, G = table(age=decimals), table(age=[None if x is None else float(x) for x in numbers])
+    same(clone(BOUNDED).fit(F, Y).predict(F), clone(BOUNDED).fit(G, Y).predict(G))
 
 
 def test_neither_pandas_nor_polars_is_needed():
@@ -383,6 +443,8 @@ def test_what_is_no_frame_has_no_levels():
     for X in (table().to_numpy(), np.zeros((3, 4)), sparse.eye_array(4), [[0.0] * 4]):
         with pytest.raises((TypeError, ValueError), match="X"):
             model.predict(X)
+    with pytest.raises(TypeError, match=r"^X_val must be a data frame, as in fit: column 'colour'"):
+        clone(UNBOUNDED).fit(table(), Y, X_val=np.zeros((N, 4)), y_val=Y)
     with pytest.raises(TypeError, match="X must be a data frame, as in fit: column 'colour' held"):
         model.predict(np.zeros((3, 4)))
     with pytest.raises(ValueError):  # as before

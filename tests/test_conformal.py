@@ -66,6 +66,8 @@ def test_too_much_is_refused():
         interval(table, 30, 0.95)
     with pytest.raises(ValueError, match=r"coverage must be at most 0\.99; got 0.999"):
         interval(table, 10**6, 0.999)
+    with pytest.raises(ValueError, match=r"coverage must be at most 0\.99; got 0.999"):
+        interval(table, 30, 0.999)  # and not that more rows were needed
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -89,7 +91,7 @@ def test_rows_of_ones_own_and_no_rows(rng):
     X = rng.normal(size=(300, 2))
     y = X[:, 0] + rng.normal(size=300)
     model = classic(hidden_layer_sizes=(4,), max_iter=5).fit(X[:200], y[:200])
-    with pytest.raises(ValueError, match="early_stopping=True or X_val"):
+    with pytest.raises(ValueError, match=r"early_stopping=True or X_val.*'auto'.*50 rows"):
         model.predict_interval(X)
     model.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     errors = y[200:] - model.predict(X[200:])

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from allocation import peak_memory
 from scipy import sparse
 from sklearn.metrics import r2_score
 
@@ -40,6 +41,28 @@ def test_r_squared_does_not_depend_on_units():
     assert r_squared(scale * A + shift, scale * Y + shift) == pytest.approx(
         r_squared(A, Y), rel=1e-10
     )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("indexed", [False, True])
+def test_the_variance_between_networks_takes_no_memory_of_the_table_s_size(weighted, indexed):
+    rng, K, table = np.random.default_rng(0), 5, 60_000
+    index = rng.permutation(table)[:45_000] if indexed else None
+    net = Network([2, 3, 4], [Tanh(), Identity()], True, (K,), input_scale=True)
+    theta = rng.normal(size=net.n_parameters)
+    X, Y = rng.normal(size=(table, 2)), np.zeros((table, 4))
+    weight = rng.uniform(0.5, 2, table) if weighted else None
+    rows = np.arange(table) if index is None else index
+    mean = 1.0 if weight is None else weight[rows].mean()
+    data = Data(Rows(X, np.float64), Rows(Y, np.float64), weight, mean, index)
+    validation = Validation(net, SquaredError(), data, folds=np.array_split(rows, K))
+    table, out = Rows(X[rows], np.float64), np.empty((K, len(rows), 4))
+    A = np.stack([net.of_one.predict(net.unpack(theta, k), table.take, out[k]) for k in range(K)])
+    expected = np.average(
+        A.var(axis=0, ddof=1), axis=0, weights=None if weight is None else weight[rows]
+    )
+    np.testing.assert_allclose(validation.variance(theta), expected, rtol=1e-12)
+    assert peak_memory(lambda: validation.variance(theta), enough=2**22) < 2**22 < A.nbytes
 
 
 @pytest.mark.parametrize(("distance", "score"), [(0.0, 1.0), (1.0, 0.0)])
@@ -264,3 +287,32 @@ def test_validation_takes_every_loss(name):
     value, _ = Validation(net, loss, data).loss_and_score(theta)
     # Sums of 20 terms in another order.
     assert value == pytest.approx(loss.elementwise(A, Y).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0])
+@pytest.mark.parametrize(
+    ("judged", "stops"),
+    [
+        ([8.0, 9, 9, 9, 9, 9, 7], 3),
+        ([8.0, 9, 8.2, 9, 9, 9, 9], 7),  # within 3 %
+        ([-8.0, -7, -8.5, -8, -8, -8, -9], None),  # each cycle is the best: a loss may be below 0
+        ([-8.0, -7, -7.8, -7, -7, -7, -7], 7),
+        ([-8.0, -7, -7.7, -7, -7, -7, -9], 3),
+    ],
+)
+@pytest.mark.parametrize("on_score", [False, True])
+def test_a_cycle_is_in_vain_that_comes_nowhere_near_the_best(judged, stops, on_score, unit):
+    coming = iter([(loss, -loss) for loss in judged])
+    w, _ = watch(
+        unit=unit,
+        valleys=[1, 3, 7],
+        validation=types.SimpleNamespace(loss_and_score=lambda theta: next(coming)),
+        early_stopping=True,
+        on_score=on_score,
+    )
+    ended = []
+    for w.at.epochs in range(1, 8):
+        ended.append(w.epoch_ended(1.0))
+        if ended[-1]:
+            break
+    assert ended == [False] * ((stops or 8) - 1) + [True] * (stops is not None)

@@ -1,11 +1,14 @@
 """Several networks whose mean predicts, a scale for every input, and their parametrization."""
 
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
 import numpy as np
 import pytest
+from allocation import peak_memory
 from own import classic
 from scipy import sparse
 
@@ -149,6 +152,23 @@ def test_the_mean_of_bounded_outputs_is_no_network(data):
         model.coefs_  # noqa: B018  # a property
 
 
+def test_a_prediction_s_memory_does_not_grow_with_the_networks():
+    X = np.random.default_rng(0).normal(size=(100_000, 2))
+    model = BackpropRegressor(**SMALL, n_networks=8, n_bins=0, early_stopping=False)
+    model.fit(X[:50], X[:50, 0])
+    one = len(X) * 8
+    assert peak_memory(lambda: model.predict(X, return_std=True), enough=6 * one) < 6 * one
+
+
+def test_the_spread_of_rows_far_away(data):
+    """In float32, whose squares are beyond all numbers there."""
+    X, y = data
+    options = {**SMALL, "n_networks": 3, "n_bins": 0, "standardize": True, "dtype": "float32"}
+    y, std = BackpropRegressor(**options).fit(X, y).predict(X * 1e25, return_std=True)
+    assert std.dtype == np.float32 and np.isfinite(std).all()
+    assert 0 < std.max() < 10 * np.abs(y).max()
+
+
 def test_one_network_has_no_spread(data):
     model = classic(**SMALL).fit(*data)
     with pytest.raises(ValueError, match="return_std=True needs n_networks of 2"):
@@ -283,6 +303,22 @@ def test_a_cycle_in_vain_is_the_last(max_iter):
     assert still.n_iter_ == max_iter
 
 
+def test_a_cycle_is_not_in_vain_where_the_loss_is_below_0(data):
+    """A user's own loss, of which what is best does not change with a constant."""
+
+    class Shifted:
+        def value(self, A, Y, weight=None):
+            return LOSSES["squared_error"]().value(A, Y, weight) - 100
+
+        def derivative(self, A, Y, weight=None, out=None):
+            return LOSSES["squared_error"]().derivative(A, Y, weight, out)
+
+    X = (data[0] - data[0].mean(axis=0)) / data[0].std(axis=0)
+    y = np.sin(3 * X[:, 0])
+    model = BackpropRegressor(max_iter=60, random_state=0, n_bins=0, loss=Shifted(), n_networks=2)
+    assert model.fit(X, y).n_iter_ == 60
+
+
 # ----- on several threads -----------------------------------------------------------------
 
 
@@ -349,6 +385,46 @@ def test_an_error_in_a_thread_comes_out_and_ends_the_others(data, fails, on, mon
     assert not hasattr(model, "theta_")
     assert began.keys() == {0, 2} and began[2].deadline == -np.inf
     assert threading.active_count() == before
+
+
+def test_where_no_thread_is_to_be_had_all_is_done_in_this_one(data, on, monkeypatch):
+    """As at the limit of a container's processes."""
+    options, before = {**SMALL, "n_networks": 4, "n_bins": 0}, threading.active_count()
+    on(1)
+    alone = BackpropRegressor(**options).fit(*data)
+    on(3)
+
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert np.array_equal(BackpropRegressor(**options).fit(*data).theta_, alone.theta_)
+    assert threading.active_count() == before
+
+
+MAIN_THREAD_ENDS = """
+import threading
+import numpy as np
+from skbackprop import BackpropRegressor, stack
+
+stack.SHARED_BYTES, stack.spare = 0, lambda: 2
+X = np.arange(100.0)[:, None]
+model = BackpropRegressor(max_iter=2, n_networks=2, n_bins=0)
+
+def fit():
+    threading.main_thread().join()
+    print(model.fit(X, X[:, 0]).n_iter_)
+
+threading.Thread(target=fit).start()
+"""
+
+
+def test_a_fit_that_outlives_the_main_thread():
+    """No ThreadPoolExecutor takes work then."""
+    child = subprocess.run(
+        [sys.executable, "-c", MAIN_THREAD_ENDS], capture_output=True, text=True, timeout=60
+    )
+    assert child.stdout == "2\n", child.stderr
 
 
 def test_a_user_s_own_object_is_not_called_by_two_threads_at_once(data, on):
