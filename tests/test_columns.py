@@ -231,12 +231,23 @@ def test_decimals_of_arrow_in_a_frame_of_pandas():
     same(clone(BOUNDED).fit(F, Y).predict(F), clone(BOUNDED).fit(G, Y).predict(G))
 
 
+WITHOUT_FRAMES = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pandas", "polars"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import numpy as np
+from skbackprop import BackpropRegressor
+BackpropRegressor(max_iter=2).fit(np.eye(3), [1, 2, 3])
+"""
+
+
 def test_neither_pandas_nor_polars_is_needed():
-    code = (
-        "import sys; sys.modules |= dict.fromkeys(('pandas', 'polars')); import numpy as np; "
-        "from skbackprop import BackpropRegressor as B; B(max_iter=2).fit(np.eye(3), [1, 2, 3])"
-    )
-    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", WITHOUT_FRAMES]).returncode == 0
 
 
 # ----- what the network sees of it -----------------------------------------------------------
@@ -440,7 +451,7 @@ def test_levels_of_another_kind():
 
 def test_what_is_no_frame_has_no_levels():
     model = clone(UNBOUNDED).fit(table(), Y)
-    for X in (table().to_numpy(), np.zeros((3, 4)), sparse.eye_array(4), [[0.0] * 4]):
+    for X in (table().to_numpy(), np.zeros((3, 4)), sparse.csr_array(np.eye(4)), [[0.0] * 4]):
         with pytest.raises((TypeError, ValueError), match="X"):
             model.predict(X)
     with pytest.raises(TypeError, match=r"^X_val must be a data frame, as in fit: column 'colour'"):
@@ -539,7 +550,8 @@ def test_a_file_has_all_of_it(model, kind, tmp_path):
     assert path.read_bytes() == (tmp_path / "again.skb").read_bytes()
     (a, b) = (m.partial_fit(F, Y).predict(F) for m in (model, again))
     assert (a == b).all()
-    with pytest.raises(TypeError, match="'colour' held text"):
+    named = hasattr(model, "feature_names_in_")  # of polars not by every scikit-learn
+    with pytest.raises(TypeError, match=("'colour'" if named else "column 0") + " held text"):
         again.predict(np.zeros((2, 4)))
 
 
@@ -549,7 +561,8 @@ def test_levels_of_any_text_come_back(tmp_path):
     model = clone(UNBOUNDED).fit(F, np.arange(90.0))
     model.save(tmp_path / "model.skb")
     again = BackpropRegressor.load(tmp_path / "model.skb")
-    assert again.categories_[0].tolist() == sorted(names)
+    told_apart = F["k"].unique()  # before pandas 3.1 "a" is "a\0" to it
+    assert again.categories_[0].tolist() == sorted(told_apart) and len(told_apart) >= 8
     assert (again.predict(F) == model.predict(F)).all()
 
 
