@@ -112,7 +112,8 @@ class MarginalEffectsDisplay:
         check("max_features", max_features, COUNT)
         means, stds = self._of_kind(kind)
         size = np.where(np.isnan(means), -1.0, np.abs(means)).max(axis=0)
-        self.features_ = np.argsort(-size, kind="stable")[:max_features]
+        defined = int((size >= 0).sum()) or len(size)  # a category has no effect to be drawn
+        self.features_ = np.argsort(-size, kind="stable")[: min(max_features, defined)]
         n, outputs = len(self.features_), len(means)
         height = 0.24 + 0.08 * (min(outputs, 8) - 1)
         self.ax_ = ax = new_axes(ax, (6.4, max(2.4, 1.2 + height * n)))
@@ -121,8 +122,8 @@ class MarginalEffectsDisplay:
         self._draw_marks(means[:, self.features_], stds, line_kw)
         self._draw_names(n, text_kw)
         ax.set_xlabel(KINDS[kind])
-        if n < means.shape[1]:
-            ax.set_title(f"the {n} largest of {means.shape[1]} features", fontsize=10)
+        if n < defined:
+            ax.set_title(f"the {n} largest of {defined} features", fontsize=10)
         if outputs > 1:
             where = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
             ax.legend(title="output", **where)

@@ -170,9 +170,15 @@ def standardization(
 
 
 def deviations(X: Any, weight: Array | None = None) -> Array:
-    """Standard deviation of every column, in any unit; 0 for a constant one."""
+    """Standard deviation of every column, in any unit, of the cells that are there; 0 for none."""
     low, high = _extremes(reader(X, weight, None))
-    return np.where(low == high, 0.0, standardization(X, weight)[1])
+    found = np.where(low == high, 0.0, standardization(X, weight)[1])
+    for j in np.flatnonzero(np.isnan(low)):
+        there = ~np.isnan(X[:, j])
+        w = None if weight is None else weight[there]
+        counts = there.any() and (w is None or w.any())
+        found[j] = deviations(X[there][:, [j]], w)[0] if counts else 0.0
+    return found
 
 
 def robust_standardization(
